@@ -1,0 +1,47 @@
+"""SLA classes and budgets as values: the promise and its means."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from overspill.core.vocabulary import CapacityType, FailbackPolicy, VerificationMode
+
+
+@dataclass(frozen=True, slots=True)
+class SlaClass:
+    """A promise (availability, finish-by kept) and its means; like a StorageClass."""
+
+    name: str
+    is_default: bool = False
+    capacity_types: tuple[CapacityType, ...] = (CapacityType.OWN,)
+    availability_target: Decimal | None = None
+    burst_after: timedelta = timedelta(0)
+    failover_within: timedelta = timedelta(seconds=120)
+    pending_patience: timedelta = timedelta(seconds=120)
+    heartbeat_grace: timedelta = timedelta(seconds=300)
+    min_reliability: Decimal | None = None
+    verification: VerificationMode = VerificationMode.PREFLIGHT
+    spare_replicas: int = 0
+    max_loss_usd: Decimal | None = None
+    failback_policy: FailbackPolicy = FailbackPolicy.WHEN_CHEAPER
+    failback_min_saving_percent: int = 15
+    failback_cooldown: timedelta = timedelta(minutes=30)
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A GPUBudget: dollars of one namespace over a period, with what is spoken for."""
+
+    namespace: str
+    name: str
+    limit_usd: Decimal
+    spent_usd: Decimal = Decimal(0)
+    committed_usd: Decimal = Decimal(0)
+    forecast_usd: Decimal = Decimal(0)
+    resource_version: str = ""
+
+    @property
+    def free_usd(self) -> Decimal:
+        """What may still be committed."""
+        return self.limit_usd - self.spent_usd - self.committed_usd - self.forecast_usd

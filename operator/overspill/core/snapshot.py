@@ -1,0 +1,82 @@
+"""What placement sees: everything it may use, gathered once by the engine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from overspill.core.job import Job
+from overspill.core.lease import Lease
+from overspill.core.offer import Offer
+from overspill.core.sla import Budget, SlaClass
+from overspill.core.vocabulary import CapacityType, ProviderType, TrustTier
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAccount:
+    """A GPUProvider: one market account, or home. No secrets in here."""
+
+    name: str
+    type: ProviderType
+    resource_version: str = ""
+    generation: int = 1
+    endpoint: str = ""
+    credentials_secret: tuple[str, str] | None = None
+    """(namespace, name) of the Secret with the account's credentials."""
+    capacity_type: CapacityType = CapacityType.ON_DEMAND
+    trust_tier: TrustTier = TrustTier.COMMUNITY
+    regions: tuple[str, ...] = ()
+    max_leases: int | None = None
+    max_hourly_usd: Decimal | None = None
+    mtbf: timedelta | None = None
+    cold_start: timedelta = timedelta(minutes=2)
+    egress_usd_per_gib: Decimal = Decimal(0)
+    rates_usd: Mapping[str, Decimal] = field(default_factory=dict)
+    """Internal USD per GPU-hour by canonical model (home); key "*" is the rest."""
+    config: Mapping[str, str] = field(default_factory=dict)
+    suspended: bool = False
+    status: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderHealth:
+    """What the engine knows of an account now. A closed circuit means usable."""
+
+    is_usable: bool = True
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """What is known of one job beside its own object, derived by the engine."""
+
+    not_portable: tuple[str, ...] = ()
+    """Fields of the template that keep the job at home; empty: it can travel."""
+    missing: str = ""
+    """A thing that must exist first (a Secret…), in words; empty: nothing is missing."""
+    excluded_offers: frozenset[tuple[str, str]] = frozenset()
+    """(provider, offer_id) refused or withdrawn lately for this job."""
+    running_lease: str = ""
+    """Name of the lease the job runs on now."""
+    last_checkpoint_at: datetime | None = None
+    waiting_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One consistent view. `offers` are whole catalogues of all usable and unusable accounts."""
+
+    jobs: tuple[Job, ...]
+    leases: tuple[Lease, ...]
+    offers: tuple[Offer, ...]
+    accounts: Mapping[str, ProviderAccount]
+    classes: Mapping[str, SlaClass]
+    budgets: tuple[Budget, ...] = ()
+    health: Mapping[str, ProviderHealth] = field(default_factory=dict)
+    facts: Mapping[str, JobFacts] = field(default_factory=dict)
+    """By job uid."""
+    reference_usd_per_gpu_hour: Mapping[str, Decimal] = field(default_factory=dict)
+    """USD per GPU-hour of that model at the reference (hyperscaler on demand); "*" is the rest."""
+    stop_failover: str = ""
+    """Not empty: many things look lost at once; nothing moves until a person or time clears it."""

@@ -1,0 +1,1 @@
+"""Doubles and instruments this project ships: builders, conformance suites, the test bed."""

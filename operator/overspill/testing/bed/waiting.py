@@ -1,0 +1,23 @@
+"""Waiting for the cluster to come to a state: the one place where the bed polls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class NotReached(TimeoutError):
+    """The awaited state did not come in time."""
+
+
+def until(condition: Callable[[], T], what: str, timeout: float = 60.0, every: float = 0.2) -> T:
+    """Return the first true value of `condition`; raise `NotReached` naming `what`."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise NotReached(f"not reached within {timeout:.0f} s: {what}")
+        time.sleep(every)
+    return value

@@ -30,6 +30,15 @@ class SlaClass:
 
 
 @dataclass(frozen=True, slots=True)
+class Reservation:
+    """Dollars of a budget spoken for by one lease, recorded before the lease is (R1)."""
+
+    lease: str
+    job_uid: str
+    usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """A GPUBudget: dollars of one namespace over a period, with what is spoken for."""
 
@@ -40,6 +49,7 @@ class Budget:
     committed_usd: Decimal = Decimal(0)
     forecast_usd: Decimal = Decimal(0)
     resource_version: str = ""
+    reservations: tuple["Reservation", ...] = ()
 
     @property
     def free_usd(self) -> Decimal:

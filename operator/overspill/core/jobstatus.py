@@ -1,0 +1,300 @@
+"""Composes the status document of a GPUJob from its ledger and the last decision.
+
+Pure; called by `engine/tell`, the only writer of GPUJob status. The document's fields are fixed
+in docs/designs/0001. Money strings carry cents or finer; times are RFC 3339, UTC.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from overspill.core.decision import Action, Decision
+from overspill.core.job import Job
+from overspill.core.lease import Lease
+from overspill.core.observation import Observation, Report
+from overspill.core.outcome import Outcome, failures, outcome
+from overspill.core.reasons import Condition, Reason
+from overspill.core.statusparts import (
+    attempts_document,
+    decision_document,
+    moves_of,
+    place_document,
+    stamp,
+    usd,
+)
+from overspill.core.transition import WANTED_STATES
+from overspill.core.vocabulary import ClosingReason, LeaseState, Phase
+
+ALWAYS = (
+    Condition.PLACED,
+    Condition.RUNNING,
+    Condition.COMPLETE,
+    Condition.FAILED,
+    Condition.SUSPENDED,
+    Condition.RECONCILING,
+    Condition.STALLED,
+)
+"""Written from the first visit on, even when False; the others only while true."""
+
+REFUSED_WAITS = (Reason.SECRET_MISSING, Reason.SECRET_NOT_ALLOWED, Reason.UNKNOWN_SLA_CLASS)
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What is known of the job's newest wanted lease beyond its record."""
+
+    observation: Observation | None = None
+    report: Report | None = None
+    degraded: Reason | None = None
+    degraded_message: str = ""
+    near_ceiling: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the document is made of."""
+
+    job: Job
+    leases: Sequence[Lease]
+    decision: Decision | None
+    live: Live = field(default_factory=Live)
+    cost: Mapping[str, str] = field(default_factory=dict)
+    sla_promised: str = ""
+
+
+def current_lease(leases: Sequence[Lease]) -> Lease | None:
+    """The newest attempt that is still wanted; during a planned move, the one that runs."""
+    wanted = sorted((le for le in leases if le.state in WANTED_STATES), key=lambda le: le.attempt)
+    running = [le for le in wanted if le.state is LeaseState.ACTIVE]
+    return (running or wanted)[0] if wanted else None
+
+
+def status_document(facts: Facts, now: datetime) -> dict[str, Any]:
+    """The whole new status of the job."""
+    job, lease = facts.job, current_lease(facts.leases)
+    end = outcome(job, facts.leases) if not job.is_finished else None
+    document: dict[str, Any] = {
+        "observedGeneration": job.generation,
+        "conditions": _conditions(facts, lease, end, now),
+        "placement": place_document(lease) if lease and not _over(job, end) else None,
+        "decision": decision_document(facts.decision) or job.status.get("decision"),
+        "progress": _progress(facts),
+        "cost": dict(facts.cost),
+        "attempts": attempts_document(job, facts.leases, facts.live.report),
+        "moves": moves_of(job, facts.leases),
+        "failures": failures(job, facts.leases),
+        "finishByTime": stamp(job.finish_by) if job.finish_by else None,
+        "lastMoveTime": _last_move(job, facts.leases),
+        "sla": {"promised": facts.sla_promised} if facts.sla_promised else None,
+        "endpoint": job.status.get("endpoint"),
+        "replicas": 1 if lease and lease.state is LeaseState.ACTIVE else 0,
+        "selector": f"overspill.dev/job-uid={job.ref.uid}",
+    }
+    document["phase"] = _phase(document["conditions"], lease, facts)
+    return {k: v for k, v in document.items() if v not in (None, {}, [])}
+
+
+def _over(job: Job, end: Outcome | None) -> bool:
+    return job.is_finished or end is not None
+
+
+def _progress(facts: Facts) -> dict[str, Any]:
+    job, report = facts.job, facts.live.report
+    step = job.durable_checkpoint_step
+    uri, at = job.durable_checkpoint_uri, job.durable_checkpoint_at
+    if report and report.checkpoint_uri:
+        step, uri, at = report.checkpoint_step, report.checkpoint_uri, report.checkpoint_at
+    percent = report.progress_percent if report else None
+    found = {
+        "percentage": job.progress_percent if percent is None else percent,
+        "lastCheckpointStep": step,
+        "lastCheckpointURI": uri or None,
+        "lastCheckpointTime": stamp(at) if at else None,
+    }
+    return {k: v for k, v in found.items() if v is not None}
+
+
+def _last_move(job: Job, leases: Sequence[Lease]) -> str | None:
+    later = [le.created_at for le in leases if le.attempt > 1]
+    times = [*later, *([job.last_move_at] if job.last_move_at else [])]
+    return stamp(max(times)) if times else None
+
+
+def _conditions(
+    facts: Facts, lease: Lease | None, end: Outcome | None, now: datetime
+) -> list[dict[str, Any]]:
+    found = {c.value: ("False", "NotYet", "") for c in ALWAYS}
+    for kind, value in _told(facts, lease, end):
+        found[kind.value] = value
+    if facts.job.is_finished:
+        _keep_end(found, facts.job)
+    return [_condition(kind, value, facts.job, now) for kind, value in found.items()]
+
+
+Told = tuple[str, str, str]
+
+
+def _told(facts: Facts, lease: Lease | None, end: Outcome | None) -> list[tuple[Condition, Told]]:
+    told = [*_place_told(facts, lease), *_decision_told(facts, lease), *_negatives(facts)]
+    if facts.job.suspend:
+        told.append((Condition.SUSPENDED, ("True", Reason.SUSPENDED_BY_USER.value, "")))
+    if _over(facts.job, end):
+        told = [(k, v) for k, v in told if k in (Condition.SUSPENDED, Condition.BUDGET_EXCEEDED)]
+        told.append((Condition.RUNNING, ("False", "Ended", "")))
+        told.append((Condition.RECONCILING, ("False", "Ended", "")))
+    if end is not None:
+        told.append((end.condition, ("True", end.reason.value, end.message)))
+    return told
+
+
+def _place_told(facts: Facts, lease: Lease | None) -> list[tuple[Condition, Told]]:
+    if lease is None:
+        return [(Condition.PLACED, ("False", "NoLease", ""))]
+    opened = lease.state is LeaseState.ACTIVE
+    word = Reason.LEASE_OPENED if opened else Reason.LEASE_OPENING
+    where = f"attempt {lease.attempt} at {lease.offer.place}, lease {lease.name}"
+    told = [(Condition.PLACED, ("True" if opened else "False", word.value, where))]
+    running = opened and _is_running(facts.live)
+    told.append(
+        (Condition.RUNNING, (str(running), "WorkloadRunning" if running else "Starting", ""))
+    )
+    if not running:
+        told.append((Condition.RECONCILING, ("True", word.value, where)))
+    if lease.state is LeaseState.UNCERTAIN:
+        told.append((Condition.STALLED, ("True", Reason.LEASE_UNCERTAIN.value, _UNCERTAIN)))
+    return told
+
+
+_UNCERTAIN = (
+    "the market cannot tell whether the lease exists; an admin must look there and run "
+    "'kubectl overspill leases resolve NAME --adopt ID' or '--absent'"
+)
+
+
+def _is_running(live: Live) -> bool:
+    seen = live.observation is not None and live.observation.phase in (
+        Phase.RUNNING,
+        Phase.UNKNOWN,
+        Phase.RESTARTED,
+    )
+    return seen or (live.report is not None and live.report.has_started)
+
+
+def _decision_told(facts: Facts, lease: Lease | None) -> list[tuple[Condition, Told]]:
+    decision = facts.decision
+    if decision is None or lease is not None:
+        return []
+    word = (decision.reason, decision.message)
+    if decision.action is Action.REFUSE or decision.reason in REFUSED_WAITS:
+        return [(Condition.STALLED, ("True", *word)), (Condition.PLACED, ("False", *word))]
+    if decision.action is Action.WAIT:
+        return [(Condition.RECONCILING, ("True", *word)), (Condition.PLACED, ("False", *word))]
+    return [(Condition.RECONCILING, ("True", *word))]
+
+
+def _negatives(facts: Facts) -> list[tuple[Condition, Told]]:
+    told: list[tuple[Condition, Told]] = []
+    decision, live = facts.decision, facts.live
+    if live.degraded is not None:
+        told.append((Condition.DEGRADED, ("True", live.degraded.value, live.degraded_message)))
+    if live.near_ceiling:
+        told.append((Condition.BUDGET_EXCEEDED, ("True", Reason.NEAR_CEILING.value, _NEAR)))
+    for lease in facts.leases:
+        reason = lease.closing.reason if lease.closing else None
+        if lease.state is LeaseState.CLOSING and lease.is_home and reason is ClosingReason.LOST:
+            why = lease.closing.message if lease.closing else ""
+            told.append((Condition.NODE_LOST, ("True", Reason.NODE_HEARTBEAT_STOPPED.value, why)))
+        if reason is ClosingReason.BUDGET_EXCEEDED:
+            told.append((Condition.BUDGET_EXCEEDED, ("True", Reason.CEILING_REACHED.value, "")))
+    if decision is None:
+        return told
+    if decision.reason in (Reason.DEADLINE_UNREACHABLE, Reason.DEADLINE_PASSED):
+        told.append((Condition.DEADLINE_AT_RISK, ("True", decision.reason, decision.message)))
+    if decision.reason in (Reason.PRICE_ABOVE_CAP, Reason.BUDGET_TOO_SMALL):
+        told.append((Condition.BUDGET_EXCEEDED, ("True", decision.reason, decision.message)))
+    stuck = next((r for r in decision.rejected if r.reason == Reason.TEMPLATE_NOT_PORTABLE), None)
+    if stuck is not None or decision.reason == Reason.TEMPLATE_NOT_PORTABLE:
+        message = stuck.message if stuck else decision.message
+        told.append(
+            (Condition.NOT_BURSTABLE, ("True", Reason.TEMPLATE_NOT_PORTABLE.value, message))
+        )
+    return told
+
+
+_NEAR = "the job nears budget.maxTotalUSD: it was told to checkpoint and will be closed before it"
+
+
+def _keep_end(found: dict[str, Told], job: Job) -> None:
+    for kind in (Condition.COMPLETE, Condition.FAILED):
+        old = job.condition(kind.value)
+        if old is not None:
+            found[kind.value] = (old["status"], old["reason"], old.get("message", ""))
+
+
+def _condition(kind: str, value: Told, job: Job, now: datetime) -> dict[str, Any]:
+    status, reason, message = value
+    old = job.condition(kind)
+    same = old is not None and old.get("status") == status
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message[:1024],
+        "observedGeneration": job.generation,
+        "lastTransitionTime": old["lastTransitionTime"] if same and old else stamp(now),
+    }
+
+
+def _phase(conditions: list[dict[str, Any]], lease: Lease | None, facts: Facts) -> str:
+    true = {c["type"] for c in conditions if c["status"] == "True"}
+    for kind in ("Complete", "Failed"):
+        if kind in true:
+            return kind
+    if lease is not None:
+        if "Running" in true:
+            return "Running"
+        return "Moving" if lease.attempt > 1 else "Placing"
+    if "Suspended" in true:
+        return "Suspended"
+    return "Refused" if "Stalled" in true else "Waiting"
+
+
+VOLATILE = ("cost", "progress", "decision")
+
+
+def differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether a write is worth its cost: money alone is written only with something else.
+
+    A new durable checkpoint and a change of the decision's outcome are worth a write.
+    """
+    if _stable(old) != _stable(new):
+        return True
+    before, after = old.get("progress") or {}, new.get("progress") or {}
+    if before.get("lastCheckpointURI") != after.get("lastCheckpointURI"):
+        return True
+    return _gist(old.get("decision")) != _gist(new.get("decision"))
+
+
+def _stable(document: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {k: v for k, v in document.items() if k not in VOLATILE and v not in (None, {}, [])}
+    kept["attempts"] = [
+        {k: v for k, v in a.items() if k not in ("costUSD", "checkpointURI", "checkpointStep")}
+        for a in document.get("attempts") or []
+    ]
+    kept["conditions"] = sorted(
+        (c["type"], c["status"], c["reason"]) for c in document.get("conditions") or []
+    )
+    return kept
+
+
+def _gist(decision: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    if not decision:
+        return ()
+    return tuple(decision.get(k) for k in ("action", "reason", "provider", "offerID"))
+
+
+def money(value: Decimal) -> str:
+    """Re-exported for the engine: the one way to write dollars."""
+    return usd(value)

@@ -36,6 +36,12 @@ class ProviderAccount:
     config: Mapping[str, str] = field(default_factory=dict)
     suspended: bool = False
     status: Mapping[str, object] = field(default_factory=dict)
+    reference_rates_usd: Mapping[str, Decimal] = field(default_factory=dict)
+    """USD per GPU-hour on demand at a hyperscaler by canonical model (home); "*" is the rest."""
+    unhealthy_conditions: tuple[tuple[str, str], ...] = ()
+    """(condition type, status) of a home node that mean: not healthy (`nodeHealth`)."""
+    suspect_after: timedelta = timedelta(seconds=20)
+    lost_after: timedelta = timedelta(seconds=40)
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,3 +151,40 @@ class Phase(StrEnum):
     TERMINATING = "Terminating"
     TERMINATED = "Terminated"
     UNKNOWN = "Unknown"
+
+
+class JobPhase(StrEnum):
+    """`status.phase` of a GPUJob: one word for a person, derived from its conditions."""
+
+    WAITING = "Waiting"
+    PLACING = "Placing"
+    RUNNING = "Running"
+    MOVING = "Moving"
+    SUSPENDED = "Suspended"
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+    REFUSED = "Refused"
+
+
+class BudgetPeriod(StrEnum):
+    """After which time the spending of a GPUBudget starts again from zero (UTC)."""
+
+    DAILY = "Daily"
+    WEEKLY = "Weekly"
+    MONTHLY = "Monthly"
+
+
+class EndpointProtocol(StrEnum):
+    """What an inference endpoint speaks."""
+
+    HTTP = "HTTP"
+    GRPC = "GRPC"
+    TCP = "TCP"
+
+
+class CircuitState(StrEnum):
+    """Whether calls to a provider's account are let through."""
+
+    CLOSED = "Closed"
+    OPEN = "Open"
+    HALF_OPEN = "HalfOpen"

@@ -63,7 +63,11 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class OpenRequest:
-    """Everything one `open` step needs. `secrets` are resolved values, never stored or logged."""
+    """Everything one `open` step needs. `secrets` are resolved values, never stored or logged.
+
+    `secrets` maps the name of an environment variable to its value: one entry for every
+    `workload.secret_env` that is not optional, and `OVERSPILL_REPORT_TOKEN` where reports are wanted.
+    """
 
     key: str
     cluster_id: str

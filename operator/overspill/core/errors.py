@@ -19,6 +19,7 @@ Messages say what we were doing. No message carries a secret or a response body.
 """
 
 from datetime import timedelta
+from decimal import Decimal
 
 
 class OverspillError(Exception):
@@ -50,7 +51,16 @@ class AuthRejected(ProviderError):  # noqa: N818
 
 
 class LeaseNotFound(ProviderError):  # noqa: N818
-    """The market does not know the lease (any more, or not yet: see the grace rule)."""
+    """The market does not know the lease (any more, or not yet: see the grace rule).
+
+    `billed_usd`: the final bill, where a market still tells it of an ended lease.
+    """
+
+    def __init__(
+        self, message: str, *, provider: str = "", billed_usd: Decimal | None = None
+    ) -> None:
+        super().__init__(message, provider=provider)
+        self.billed_usd = billed_usd
 
 
 class RateLimited(ProviderError):  # noqa: N818

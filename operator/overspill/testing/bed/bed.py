@@ -23,7 +23,9 @@ from overspill.testing.bed.options import BedOptions
 from overspill.testing.bed.paths import memory_root, registry_root
 from overspill.testing.bed.ports import PortClaims
 from overspill.testing.bed.progress import Progress, silent
-from overspill.testing.bed.realnode import RealNode, remove_leftovers, reserve
+from overspill.testing.bed.leftovers import remove_node
+from overspill.testing.bed.realnode import RealNode
+from overspill.testing.bed.reserve import reserve, state_folder
 from overspill.testing.bed.waiting import until
 
 
@@ -48,14 +50,16 @@ class Bed(Cluster):
     def start(cls, options: BedOptions | None = None, progress: Progress | None = None) -> Bed:
         """Build what is missing, start everything, and return when the bed takes pods."""
         options, report = options or BedOptions(), progress or silent
-        for crashed in registry.sweep(remove_leftovers):
+        for crashed in registry.sweep(remove_node):
             report(f"testbed: cleaned up after bed {crashed}")
         binaries = build_base(report)
         with contextlib.ExitStack() as closing:
             bed_id = registry.new_id()
+            workdir, data = _directories(bed_id, options, closing)
             node, skipped = reserve(bed_id, options, report, closing)
             address = node.bridge.address if node else layout.LOOPBACK
-            plan = _plan(bed_id, options, address, node.state if node else None, closing)
+            claims = closing.enter_context(PortClaims())
+            plan = layout.plan(workdir, data / "etcd", address, claims)
             plane = controlplane.assemble(plan, binaries, options)
             closing.callback(plane.kill)
             plane.start(report)
@@ -64,7 +68,7 @@ class Bed(Cluster):
             bed.real_node_skipped = skipped
             until(lambda: bed._takes_pods("default"), "service account in default")
             if node:
-                bed.real_node = RealNode.start(node, bed, report, closing)
+                bed.real_node = RealNode.start(node, bed, options, report, closing)
             bed._closing = closing.pop_all()
         atexit.register(bed.stop)
         report(f"testbed: ready at {bed.server}, kubeconfig {bed.kubeconfig}")
@@ -103,22 +107,18 @@ class Bed(Cluster):
         self.stop()
 
 
-def _plan(
-    bed_id: str,
-    options: BedOptions,
-    address: str,
-    node_state: Path | None,
-    closing: contextlib.ExitStack,
-) -> layout.Layout:
-    """Make the directories, enter them in the registry, and lay the bed out in them."""
+def _directories(
+    bed_id: str, options: BedOptions, closing: contextlib.ExitStack
+) -> tuple[Path, Path]:
+    """Make the working and the data directory, entered in the registry before they exist."""
     workdir = options.workdir or registry_root() / bed_id
     data = (memory_root() or Path(tempfile.gettempdir())) / f"overspill-bed-{bed_id}"
     own = [data] if options.workdir or options.keep else [data, workdir]
-    record = registry.Record(bed_id, [str(folder) for folder in own], str(node_state or ""))
-    closing.callback(registry.claim(record).close)
+    folders = [str(folder) for folder in own]
+    node_state = "" if options.real_node == "no" else str(state_folder(bed_id))
+    closing.callback(registry.claim(registry.Record(bed_id, folders, node_state)).close)
     for folder in own:
         closing.callback(shutil.rmtree, folder, ignore_errors=True)
     for folder in (workdir, data):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    claims = closing.enter_context(PortClaims())
-    return layout.plan(workdir, data / "etcd", address, claims)
+    return workdir, data

@@ -1,0 +1,48 @@
+"""Tells what an answer of the API server means: the one place that maps its errors.
+
+Called by `verbs`. Messages carry the server's own sentence, cut short, and never a body.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from overspill.core.errors import ClusterUnavailable, Conflict, Gone, OverspillError
+
+MAX_MESSAGE = 1000
+
+
+class Refused(OverspillError):  # noqa: N818  (named by what to do next, like its siblings)
+    """The API server understood and said no: invalid, forbidden, too large. Not executed."""
+
+    def __init__(self, message: str, *, status: int, reason: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+def error_of(doing: str, status: int, body: bytes) -> OverspillError:
+    """The error for a non-2xx answer with that body."""
+    return error_of_status(doing, {**_status_object(body), "code": status})
+
+
+def error_of_status(doing: str, status: Mapping[str, Any]) -> OverspillError:
+    """The error for a Status object, as found in an answer or in a watch's ERROR event."""
+    code = int(status.get("code") or 500)
+    said = f"{doing}: {str(status.get('message') or code)[:MAX_MESSAGE]}"
+    if code in (404, 410):
+        return Gone(said)
+    if code == 409:
+        return Conflict(said)
+    # 401 says nothing about the object, only about us: the outcome of asking again may differ.
+    if code in (401, 408, 429) or code >= 500 or code < 400:
+        return ClusterUnavailable(said)
+    return Refused(said, status=code, reason=str(status.get("reason") or ""))
+
+
+def _status_object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) and found.get("kind") == "Status" else {}

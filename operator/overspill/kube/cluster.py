@@ -1,0 +1,208 @@
+"""The Cluster port: our five kinds on the API server, each write locked by its version.
+
+The engine records changes here and reads its view; what the server answered to a write goes
+into the store at once, so the next view already shows it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from overspill.core.errors import ClusterUnavailable, Conflict, Gone
+from overspill.core.job import Job
+from overspill.core.lease import Lease
+from overspill.kube import mapping
+from overspill.kube.events import Events
+from overspill.kube.mapping import Unreadable
+from overspill.kube.mapping.merging import difference
+from overspill.kube.resources import KUBE_SYSTEM, LEASE_FINALIZER, Kind, collection, item, status
+from overspill.kube.store import Store
+from overspill.ports import (
+    BudgetStatus,
+    Change,
+    Clock,
+    DeleteJob,
+    DeleteLease,
+    Event,
+    JobStatus,
+    KubeVerbs,
+    LeaseStatus,
+    PlanLease,
+    ProviderStatus,
+    ReleaseLease,
+    View,
+)
+
+T = TypeVar("T")
+
+
+async def cluster_id(verbs: KubeVerbs) -> str:
+    """The uid of the kube-system namespace: the same for everyone who asks this cluster."""
+    return str((await verbs.get(KUBE_SYSTEM))["metadata"]["uid"])
+
+
+class KubeCluster:
+    """`ports.Cluster` over raw verbs and the store."""
+
+    def __init__(
+        self, verbs: KubeVerbs, store: Store, clock: Clock, cluster_id: str, identity: str = ""
+    ) -> None:
+        self.cluster_id = cluster_id
+        self._verbs = verbs
+        self._store = store
+        self._clock = clock
+        self._events = Events(verbs, clock, identity)
+
+    def view(self) -> View:
+        """The cached view; may be stale."""
+        return self._store.view()
+
+    async def job(self, namespace: str, name: str) -> Job | None:
+        """Quorum read of a GPUJob; None when absent."""
+        obj = await self._read(Kind.JOB, namespace, name)
+        return None if obj is None else _readable(mapping.read_job, obj)
+
+    async def lease(self, namespace: str, name: str) -> Lease | None:
+        """Quorum read of a GPULease; None when absent."""
+        obj = await self._read(Kind.LEASE, namespace, name)
+        return None if obj is None else _readable(mapping.read_lease, obj)
+
+    async def all_leases(self) -> Sequence[Lease]:
+        """Quorum LIST of every GPULease, complete or an error.
+
+        A lease that cannot be read is an error too: without it the sweep would take what it
+        holds at the market for an orphan.
+        """
+        listed = await self._verbs.list_all(collection(Kind.LEASE))
+        return [_readable(mapping.read_lease, obj) for obj in listed]
+
+    async def record(self, change: Change) -> Lease | None:
+        """Applies one change on the version it was decided on."""
+        match change:
+            case PlanLease(lease):
+                return await self._plan(lease)
+            case LeaseStatus(lease):
+                return await self._lease_status(lease)
+            case ReleaseLease(lease):
+                return await self._release(lease)
+            case _:
+                await self._record_other(change)
+                return None
+
+    async def _record_other(self, change: Change) -> None:
+        match change:
+            case DeleteLease(lease):
+                where = (Kind.LEASE, lease.namespace, lease.name)
+                await self._delete(where, lease.uid, lease.resource_version)
+            case JobStatus(job, document):
+                where = (Kind.JOB, job.ref.namespace, job.ref.name)
+                await self._write_status(where, job.ref.uid, job.resource_version, document)
+            case DeleteJob(job):
+                where = (Kind.JOB, job.ref.namespace, job.ref.name)
+                await self._delete(where, job.ref.uid, job.resource_version)
+            case ProviderStatus(account, document):
+                where = (Kind.PROVIDER, "", account.name)
+                await self._named_status(where, account.resource_version, document)
+            case BudgetStatus(budget, document):
+                where = (Kind.BUDGET, budget.namespace, budget.name)
+                await self._named_status(where, budget.resource_version, document)
+            case Event():
+                await self._events.post(change)
+
+    async def _read(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
+        """A GET without resourceVersion is a quorum read."""
+        try:
+            obj = await self._verbs.get(item(kind, namespace, name))
+        except Gone:
+            return None
+        self._store.note_write(kind, obj)
+        return obj
+
+    async def _plan(self, lease: Lease) -> Lease:
+        obj = await self._verbs.create(
+            collection(Kind.LEASE, lease.namespace), mapping.lease_manifest(lease)
+        )
+        self._store.note_write(Kind.LEASE, obj)
+        return _readable(mapping.read_lease, obj)
+
+    async def _lease_status(self, lease: Lease) -> Lease:
+        where = (Kind.LEASE, lease.namespace, lease.name)
+        document = mapping.lease_status(lease, self._clock.now())
+        written = await self._write_status(where, lease.uid, lease.resource_version, document)
+        return lease if written is None else _readable(mapping.read_lease, written)
+
+    async def _release(self, lease: Lease) -> Lease:
+        """Other people's finalizers stay; the version says that nobody changed the list."""
+        path = item(Kind.LEASE, lease.namespace, lease.name)
+        found = await self._verbs.get(path)
+        _same(found, lease.uid, lease.resource_version)
+        held = list(found["metadata"].get("finalizers") or [])
+        if LEASE_FINALIZER not in held:
+            return _readable(mapping.read_lease, found)
+        held.remove(LEASE_FINALIZER)
+        meta = {"uid": lease.uid, "resourceVersion": lease.resource_version, "finalizers": held}
+        obj = await self._verbs.patch(path, {"metadata": meta})
+        self._store.note_write(Kind.LEASE, obj)
+        return _readable(mapping.read_lease, obj)
+
+    async def _delete(self, where: tuple[Kind, str, str], uid: str, version: str) -> None:
+        body = {
+            "preconditions": {"uid": uid, "resourceVersion": version},
+            "propagationPolicy": "Background",
+        }
+        answer = await self._verbs.delete(item(*where), body)
+        if answer.get("kind") == where[0].value:  # a finalizer holds it: its last version yet
+            self._store.note_write(where[0], answer)
+        else:
+            self._store.note_deleted(where[0], uid)
+
+    async def _named_status(
+        self, where: tuple[Kind, str, str], version: str, document: Mapping[str, Any]
+    ) -> None:
+        """For kinds whose core values carry no uid: the version alone is the lock."""
+        entry = self._store.find(*where)
+        await self._write_status(where, entry.uid if entry else "", version, document)
+
+    async def _write_status(
+        self, where: tuple[Kind, str, str], uid: str, version: str, document: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
+        """Sends the difference to the status that `version` had; None when there is none."""
+        patch = difference(await self._status_at(where, uid, version), document)
+        if not patch:
+            return None
+        body = {"metadata": {"resourceVersion": version}, "status": patch}
+        if uid:
+            body["metadata"]["uid"] = uid
+        obj = await self._verbs.patch(status(*where), body)
+        self._store.note_write(where[0], obj)
+        return obj
+
+    async def _status_at(
+        self, where: tuple[Kind, str, str], uid: str, version: str
+    ) -> Mapping[str, Any]:
+        """The status of exactly that version: remembered, or read; Conflict when it has passed."""
+        kind, namespace, name = where
+        entry = self._store.entry(kind, uid)
+        if entry is not None and str(entry.version) == version:
+            return entry.status
+        found = await self._verbs.get(item(kind, namespace, name))
+        self._store.note_write(kind, found)
+        _same(found, uid, version)
+        document: Mapping[str, Any] = found.get("status") or {}
+        return document
+
+
+def _same(found: Mapping[str, Any], uid: str, version: str) -> None:
+    """Whether the server still has what the change was decided on."""
+    meta = found["metadata"]
+    if uid and meta["uid"] != uid:
+        raise Gone(f"{meta['name']} is another object of the same name now")
+    if meta["resourceVersion"] != version:
+        raise Conflict(f"{meta['name']} changed since the decision was made")
+
+
+def _readable(read: Callable[[Mapping[str, Any]], T], obj: Mapping[str, Any]) -> T:
+    try:
+        return read(obj)
+    except Unreadable as error:
+        name = obj["metadata"].get("name")
+        raise ClusterUnavailable(f"{name} cannot be read: {error}") from error

@@ -1,0 +1,113 @@
+"""Tells users what happened to their GPUJob as events.k8s.io events. Called by `cluster`.
+
+Best effort: an event that cannot be written is dropped, never raised. The same thing said again
+within the series window raises the count of the first event, as kubectl shows it.
+"""
+
+import hashlib
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from overspill.core.errors import Gone, OverspillError
+from overspill.kube.mapping.writing import instant
+from overspill.kube.resources import API_VERSION, Kind
+from overspill.ports import Clock, Event, KubeVerbs
+
+CONTROLLER = "overspill.dev/operator"
+SERIES_WINDOW_S = 360.0
+MAX_SERIES = 5000
+MAX_NOTE = 1024
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Series:
+    path: str
+    last_s: float
+    count: int = 1
+
+
+class Events:
+    """Posts events and counts repeats."""
+
+    def __init__(self, verbs: KubeVerbs, clock: Clock, instance: str) -> None:
+        self._verbs = verbs
+        self._clock = clock
+        self._instance = instance[:128] or "overspill"
+        self._series: OrderedDict[str, _Series] = OrderedDict()
+
+    async def post(self, event: Event) -> None:
+        """Writes the event, or one more count on the same one; never raises."""
+        fingerprint = _fingerprint(event)
+        try:
+            known = self._current(fingerprint)
+            if known is None or not await self._again(known):
+                await self._first(event, fingerprint)
+        except OverspillError as error:
+            log.info("dropped event %s for %s: %s", event.reason, event.job.ref.name, error)
+
+    def _current(self, fingerprint: str) -> _Series | None:
+        known = self._series.get(fingerprint)
+        is_over = known is None or self._clock.monotonic() - known.last_s > SERIES_WINDOW_S
+        return None if is_over else known
+
+    async def _again(self, known: _Series) -> bool:
+        """Raises the count; False when the first event has expired on the server."""
+        series = {"count": known.count + 1, "lastObservedTime": _micro(self._clock.now())}
+        try:
+            await self._verbs.patch(known.path, {"series": series})
+        except Gone:
+            return False
+        known.count += 1
+        known.last_s = self._clock.monotonic()
+        return True
+
+    async def _first(self, event: Event, fingerprint: str) -> None:
+        now = self._clock.now()
+        namespace = event.job.ref.namespace
+        path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+        suffix = hashlib.sha256(f"{fingerprint}{now.isoformat()}".encode()).hexdigest()[:16]
+        name = f"{event.job.ref.name[:200]}.{suffix}"
+        body = {**_body(event, now, self._instance), "metadata": {"name": name}}
+        body["metadata"]["namespace"] = namespace
+        await self._verbs.create(path, body)
+        self._series[fingerprint] = _Series(f"{path}/{name}", self._clock.monotonic())
+        self._series.move_to_end(fingerprint)
+        if len(self._series) > MAX_SERIES:
+            self._series.popitem(last=False)
+
+
+def _body(event: Event, now: datetime, instance: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "eventTime": _micro(now),
+        "reportingController": CONTROLLER,
+        "reportingInstance": instance,
+        "action": event.reason,
+        "reason": event.reason,
+        "type": "Warning" if event.is_warning else "Normal",
+        "note": event.message[:MAX_NOTE],
+        "regarding": {
+            "apiVersion": API_VERSION,
+            "kind": Kind.JOB.value,
+            "namespace": event.job.ref.namespace,
+            "name": event.job.ref.name,
+            "uid": event.job.ref.uid,
+        },
+    }
+
+
+def _micro(moment: datetime) -> str:
+    """MicroTime: the API wants exactly six digits of fraction."""
+    written = instant(moment.replace(microsecond=0)) or ""
+    return f"{written.removesuffix('Z')}.{moment.microsecond:06d}Z"
+
+
+def _fingerprint(event: Event) -> str:
+    said = (event.job.ref.uid, event.reason, event.message, str(event.is_warning))
+    return hashlib.sha256("\0".join(said).encode()).hexdigest()

@@ -1,0 +1,200 @@
+"""Remembers what is known of our five kinds, as core values, keyed by uid.
+
+Two ears feed it (kopf's events and the truth LIST), and so do our own writes: what the server
+answered is seen by the next `view` at once. Versions only go forward; a uid that was deleted
+never returns. `cluster.KubeCluster` shows the content, the engine's queue listens.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from overspill.kube import mapping
+from overspill.kube.mapping import Unreadable, Value
+from overspill.kube.resources import Kind
+from overspill.ports import View
+
+Listener = Callable[[Kind, str], None]
+MAX_TOMBSTONES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object: its value, or why it has none, and the status document last seen."""
+
+    kind: Kind
+    uid: str
+    namespace: str
+    name: str
+    version: int
+    value: Value | None
+    error: str
+    status: Mapping[str, Any]
+
+
+class Store:
+    """The operator's cached view. Not thread-safe: it belongs to the event loop."""
+
+    def __init__(self) -> None:
+        self._entries: dict[Kind, dict[str, Entry]] = {kind: {} for kind in Kind}
+        self._listed_at: dict[Kind, int] = {}
+        self._tombstones: OrderedDict[str, None] = OrderedDict()
+        self._unheard: dict[Kind, dict[str, int]] = {kind: {} for kind in Kind}
+        self._listeners: list[Listener] = []
+        self._view: View | None = None
+
+    @property
+    def synced(self) -> bool:
+        """Whether every kind was listed at least once."""
+        return len(self._listed_at) == len(Kind)
+
+    def listen(self, listener: Listener) -> None:
+        """Calls `listener(kind, uid)` after every change, whoever brought it."""
+        self._listeners.append(listener)
+
+    def put(self, kind: Kind, obj: Mapping[str, Any]) -> bool:
+        """Takes an object from an ear; False when it is not newer than what is known."""
+        uid, version = _identity(obj)
+        if self._unheard[kind].get(uid, version + 1) <= version:
+            del self._unheard[kind][uid]
+        return self._take(kind, obj)
+
+    def drop(self, kind: Kind, uid: str) -> bool:
+        """Takes a deletion from an ear; False when the object was not known."""
+        self._unheard[kind].pop(uid, None)
+        return self._forget(kind, uid)
+
+    def note_write(self, kind: Kind, obj: Mapping[str, Any]) -> None:
+        """Takes the server's answer to our own write or quorum read."""
+        meta = obj["metadata"]
+        if meta.get("deletionTimestamp") and not meta.get("finalizers"):
+            self._forget(kind, str(meta["uid"]))  # that write was what the deletion waited for
+        else:
+            self._take(kind, obj)
+
+    def note_deleted(self, kind: Kind, uid: str) -> None:
+        """Takes the server's word that an object is gone."""
+        self._forget(kind, uid)
+
+    def replace(self, kind: Kind, objects: Iterable[Mapping[str, Any]], version: str) -> int:
+        """Takes a complete quorum LIST made at `version`, with deletes for what it lacks.
+
+        Returns how many changes no ear had brought yet; `settle` says which were really missed.
+        """
+        listed_at = _number(version)
+        is_first = kind not in self._listed_at
+        if listed_at < self._listed_at.get(kind, 0):
+            self._rewind(kind)  # etcd was restored from a backup: versions and uids come back
+        self._listed_at[kind] = listed_at
+        self._view = None
+        found = {uid: v for uid, v in self._replaced(kind, objects, listed_at)}
+        if not is_first:
+            self._unheard[kind].update(found)
+        return 0 if is_first else len(found)
+
+    def settle(self, kind: Kind) -> int:
+        """How many changes of the last LIST no ear has brought since; forgets them."""
+        missed = len(self._unheard[kind])
+        self._unheard[kind].clear()
+        return missed
+
+    def entry(self, kind: Kind, uid: str) -> Entry | None:
+        """What is known of one object."""
+        return self._entries[kind].get(uid)
+
+    def find(self, kind: Kind, namespace: str, name: str) -> Entry | None:
+        """What is known of one object by its name; for the kinds of which there are few."""
+        entries = self._entries[kind].values()
+        return next((e for e in entries if (e.namespace, e.name) == (namespace, name)), None)
+
+    def view(self) -> View:
+        """The content as core values: jobs and leases by uid, accounts and classes by name."""
+        if self._view is None:
+            self._view = self._fresh_view()
+        return self._view
+
+    def _take(self, kind: Kind, obj: Mapping[str, Any]) -> bool:
+        uid, version = _identity(obj)
+        known = self._entries[kind].get(uid)
+        if uid in self._tombstones or (known is not None and known.version >= version):
+            return False
+        self._entries[kind][uid] = _entry(kind, obj)
+        self._changed(kind, uid)
+        return True
+
+    def _forget(self, kind: Kind, uid: str) -> bool:
+        self._tombstones[uid] = None
+        if len(self._tombstones) > MAX_TOMBSTONES:
+            self._tombstones.popitem(last=False)
+        if self._entries[kind].pop(uid, None) is None:
+            return False
+        self._changed(kind, uid)
+        return True
+
+    def _replaced(
+        self, kind: Kind, objects: Iterable[Mapping[str, Any]], listed_at: int
+    ) -> Iterable[tuple[str, int]]:
+        """Applies a LIST; yields (uid, version) of every change it brought."""
+        present = set()
+        for obj in objects:
+            uid, version = _identity(obj)
+            present.add(uid)
+            if self._take(kind, obj):
+                yield uid, version
+        for uid, known in list(self._entries[kind].items()):
+            if uid not in present and known.version <= listed_at:
+                self._forget(kind, uid)
+                yield uid, known.version + 1
+
+    def _rewind(self, kind: Kind) -> None:
+        forgotten, self._entries[kind] = self._entries[kind], {}
+        self._tombstones.clear()
+        for uid in forgotten:
+            self._changed(kind, uid)
+
+    def _changed(self, kind: Kind, uid: str) -> None:
+        self._view = None
+        for listener in self._listeners:
+            listener(kind, uid)
+
+    def _fresh_view(self) -> View:
+        readable = {k: [e for e in es.values() if e.value] for k, es in self._entries.items()}
+        by_uid = {k: {e.uid: e.value for e in es} for k, es in readable.items()}
+        by_name = {k: {e.name: e.value for e in es} for k, es in readable.items()}
+        return View(
+            synced=self.synced,
+            jobs=by_uid[Kind.JOB],  # type: ignore[arg-type]  # each kind holds its own values
+            leases=by_uid[Kind.LEASE],  # type: ignore[arg-type]  # as above
+            accounts=by_name[Kind.PROVIDER],  # type: ignore[arg-type]  # as above
+            classes=by_name[Kind.SLA_CLASS],  # type: ignore[arg-type]  # as above
+            budgets=tuple(by_uid[Kind.BUDGET].values()),  # type: ignore[arg-type]  # as above
+            invalid={
+                e.uid: e.error for es in self._entries.values() for e in es.values() if e.error
+            },
+        )
+
+
+def _entry(kind: Kind, obj: Mapping[str, Any]) -> Entry:
+    """Maps an object once per version; one that cannot be read keeps the reason."""
+    meta = obj["metadata"]
+    value: Value | None = None
+    error = ""
+    try:
+        value = mapping.read(kind, obj)
+    except Unreadable as unreadable:
+        error = str(unreadable)
+    uid, version = _identity(obj)
+    namespace = str(meta.get("namespace") or "")
+    status = obj.get("status") or {}
+    return Entry(kind, uid, namespace, str(meta["name"]), version, value, error, status)
+
+
+def _identity(obj: Mapping[str, Any]) -> tuple[str, int]:
+    meta = obj["metadata"]
+    return str(meta["uid"]), _number(meta["resourceVersion"])
+
+
+def _number(version: object) -> int:
+    """resourceVersions of our kinds are comparable integers (promised since Kubernetes 1.35)."""
+    return int(str(version))

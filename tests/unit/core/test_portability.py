@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overspill.core.portability import portable
@@ -147,9 +147,23 @@ def test_an_unknown_entrypoint_has_a_reason_of_its_own() -> None:
     assert "containers[0].command" in found.obstacles[0]
 
 
+WORDS = st.sampled_from(
+    [
+        "",
+        "name",
+        "value",
+        "valueFrom",
+        "secretKeyRef",
+        "limits",
+        "memory",
+        "$(A)",
+        "emptyDir",
+        "1Gi",
+    ]
+)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    st.none() | st.booleans() | st.integers(-2, 70000) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
     max_leaves=8,
 )
 FIELDS = st.sampled_from(
@@ -157,6 +171,7 @@ FIELDS = st.sampled_from(
 )
 
 
+@settings(deadline=None)  # two cores shared by everything else that runs
 @given(
     container=st.dictionaries(FIELDS, JSON),
     spec=st.dictionaries(st.sampled_from(["volumes", "securityContext", "containers"]), JSON),

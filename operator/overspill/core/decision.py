@@ -60,3 +60,5 @@ class Decision:
     max_total_usd: Decimal | None = None
     hard_deadline: datetime | None = None
     home_node: str = ""
+    max_usd_per_hour: Decimal | None = None
+    """What the lease may cost per hour at most; `hard_deadline` keeps the cap at this rate."""

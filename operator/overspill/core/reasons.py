@@ -70,6 +70,8 @@ class Reason(StrEnum):
     ENDS_TOO_SOON = "EndsTooSoon"
     LOSS_TOO_HIGH = "LossTooHigh"
     PROVIDER_LIMIT = "ProviderLimit"
+    LESS_PREFERRED = "LessPreferred"
+    COSTS_MORE = "CostsMore"
     # placing
     CHEAPEST_FITTING = "CheapestFitting"
     HOME_FITS = "HomeFits"

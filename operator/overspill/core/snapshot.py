@@ -67,6 +67,10 @@ class JobFacts:
     """Name of the lease the job runs on now."""
     last_checkpoint_at: datetime | None = None
     waiting_since: datetime | None = None
+    not_portable_reason: str = ""
+    """`Portability.reason` that goes with `not_portable`; empty: TemplateNotPortable."""
+    secret_tiers: frozenset[TrustTier] | None = None
+    """Tiers that every Secret of the workload may reach; None: it uses no Secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +90,5 @@ class Snapshot:
     """USD per GPU-hour of that model at the reference (hyperscaler on demand); "*" is the rest."""
     stop_failover: str = ""
     """Not empty: many things look lost at once; nothing moves until a person or time clears it."""
+    report_url_missing: frozenset[str] = frozenset()
+    """Accounts whose market restarts what exits, while no report URL is known: no batch there."""

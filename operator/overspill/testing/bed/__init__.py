@@ -19,7 +19,7 @@ from overspill.testing.bed.node_spec import NodeSpec
 from overspill.testing.bed.objectstore import ObjectStore
 from overspill.testing.bed.options import BedOptions
 from overspill.testing.bed.realnode import RealNode
-from overspill.testing.bed.waiting import NotReached, until
+from overspill.testing.bed.waiting import NotReachedError, until
 
 __all__ = [
     "Bed",
@@ -33,7 +33,7 @@ __all__ = [
     "KubectlError",
     "Metrics",
     "NodeSpec",
-    "NotReached",
+    "NotReachedError",
     "ObjectStore",
     "RealNode",
     "Sample",

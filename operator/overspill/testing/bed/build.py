@@ -55,6 +55,7 @@ NODE = Target(
     "about 1 min cold",
     version_of="k8s.io/kubernetes",
 )
+KIND = Target("kind", "kind", ("sigs.k8s.io/kind",), "half a minute cold")
 OBJECT_STORE = Target(
     "versitygw", "versitygw", ("github.com/versity/versitygw/cmd/versitygw",), "about 1 min cold"
 )
@@ -71,6 +72,7 @@ class Binaries:
 
     @property
     def kwok_stages(self) -> Path:
+        """kwok's own stage files, kept beside its program."""
         return self.kwok / "stages"
 
 
@@ -164,13 +166,15 @@ def _is_recent(version: str) -> bool:
 
 
 def _go_version(go: Path) -> str:
-    result = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True)
+    result = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False)
     return result.stdout.strip()
 
 
 def _go_run(go: Path, module: Path, *args: str) -> str:
     env = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
-    result = subprocess.run([go, *args], cwd=module, env=env, capture_output=True, text=True)
+    result = subprocess.run(
+        [go, *args], cwd=module, env=env, capture_output=True, text=True, check=False
+    )
     if result.returncode != 0:
         raise BuildError(f"go {args[0]} in {module} failed:\n{result.stderr[-4000:]}")
     return result.stdout

@@ -28,7 +28,12 @@ class Clients:
         self._kubeconfig = kubeconfig
         self._home = home
 
-    def kubectl(self, *args: str, input: str | None = None, kubeconfig: Path | None = None) -> str:
+    def kubectl(
+        self,
+        *args: str,
+        input: str | None = None,  # noqa: A002 - named as in subprocess.run
+        kubeconfig: Path | None = None,
+    ) -> str:
         """What kubectl printed."""
         result = self._run(self.kubectl_path, args, input, kubeconfig)
         if result.returncode != 0:
@@ -56,11 +61,11 @@ class Clients:
         }
 
     def _run(
-        self, tool: Path, args: tuple[str, ...], input: str | None, kubeconfig: Path | None
+        self, tool: Path, args: tuple[str, ...], given: str | None, kubeconfig: Path | None
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [tool, *args],
-            input=input,
+            input=given,
             env=self.environment(kubeconfig),
             capture_output=True,
             text=True,

@@ -27,7 +27,12 @@ class Cluster:
         self.clients = clients
         self.nodes = Nodes(self)
 
-    def kubectl(self, *args: str, input: str | None = None, kubeconfig: Path | None = None) -> str:
+    def kubectl(
+        self,
+        *args: str,
+        input: str | None = None,  # noqa: A002 - named as in subprocess.run
+        kubeconfig: Path | None = None,
+    ) -> str:
         """Run kubectl and return what it printed; `KubectlError` carries its stderr."""
         return self.clients.kubectl(*args, input=input, kubeconfig=kubeconfig)
 

@@ -50,6 +50,7 @@ class Component:
 
     @property
     def paused(self) -> bool:
+        """Whether the process is frozen by `pause`."""
         return self._paused and self.running
 
     @property

@@ -41,14 +41,17 @@ class Layout:
 
     @property
     def server(self) -> str:
+        """The API server's URL."""
         return f"https://{self.address}:{self.ports.apiserver}"
 
     @property
     def etcd_url(self) -> str:
+        """Where the API server reaches etcd."""
         return f"https://{LOOPBACK}:{self.ports.etcd_client}"
 
     @property
     def admin_kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
         return self.workdir / "admin.kubeconfig"
 
     def log(self, component: str) -> Path:

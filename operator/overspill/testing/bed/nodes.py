@@ -20,10 +20,11 @@ class Nodes:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    def add(
+    def add(  # noqa: PLR0913 - the fields of NodeSpec, named by every caller
         self,
         name: str,
         gpus: int = 8,
+        *,
         product: str = "NVIDIA-H100-80GB-HBM3",
         memory_mib: int = 81559,
         family: str = "hopper",

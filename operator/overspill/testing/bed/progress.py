@@ -18,6 +18,7 @@ def silent(_line: str) -> None:
 
 
 def to_stderr(line: str) -> None:
+    """For programs whose standard output is a result."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -9,15 +9,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class NotReached(TimeoutError):
+class NotReachedError(TimeoutError):
     """The awaited state did not come in time."""
 
 
 def until(condition: Callable[[], T], what: str, timeout: float = 60.0, every: float = 0.2) -> T:
-    """Return the first true value of `condition`; raise `NotReached` naming `what`."""
+    """Return the first true value of `condition`; raise `NotReachedError` naming `what`."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):
         if time.monotonic() > deadline:
-            raise NotReached(f"not reached within {timeout:.0f} s: {what}")
+            raise NotReachedError(f"not reached within {timeout:.0f} s: {what}")
         time.sleep(every)
     return value

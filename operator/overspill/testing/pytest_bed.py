@@ -1,0 +1,81 @@
+"""pytest fixtures on the test bed: one control plane a session, a namespace a test.
+
+A conftest imports the fixtures by name. They share one bed even when several conftests do:
+the session's configuration holds it. `OVERSPILL_REAL_NODE=1` gives the shared bed a real node;
+`real_bed` gets one in any case, or skips and says why.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from overspill.testing.bed import Bed, BedOptions
+
+__all__ = ["bed", "namespace", "real_bed", "real_namespace"]
+
+_BED = pytest.StashKey[Bed]()
+_REAL_BED = pytest.StashKey[Bed]()
+
+
+@pytest.fixture(scope="session")
+def bed(pytestconfig: pytest.Config) -> Bed:
+    """The session's control plane, with simulated nodes only unless told otherwise."""
+    if _BED not in pytestconfig.stash:
+        if os.environ.get("CLUSTER", "local") != "local":
+            pytest.skip("this test starts and kills components, so it needs CLUSTER=local")
+        wanted = os.environ.get("OVERSPILL_REAL_NODE") == "1"
+        pytestconfig.stash[_BED] = _start(pytestconfig, real=wanted)
+    return pytestconfig.stash[_BED]
+
+
+@pytest.fixture(scope="session")
+def real_bed(pytestconfig: pytest.Config) -> Bed:
+    """A bed with the machine's one real node: the shared bed if it has it, or a second one."""
+    shared = pytestconfig.stash.get(_BED, None)
+    if shared is not None and shared.real_node is not None:
+        return shared
+    if _REAL_BED not in pytestconfig.stash:
+        pytestconfig.stash[_REAL_BED] = _start(pytestconfig, real=True)
+    found = pytestconfig.stash[_REAL_BED]
+    if found.real_node is None:
+        pytest.skip(f"no real node: {found.real_node_skipped}")
+    return found
+
+
+@pytest.fixture
+def namespace(bed: Bed) -> Iterator[str]:
+    """A namespace of this test's own."""
+    with bed.namespace() as name:
+        yield name
+
+
+@pytest.fixture
+def real_namespace(real_bed: Bed) -> Iterator[str]:
+    """A namespace of this test's own on the bed with the real node."""
+    with real_bed.namespace() as name:
+        yield name
+
+
+def _start(config: pytest.Config, *, real: bool) -> Bed:
+    keep = os.environ.get("OVERSPILL_KEEP") == "1"
+    options = BedOptions(real_node="auto" if real else "no", keep=keep)
+    started = Bed.start(options, _shown(config))
+    config.add_cleanup(started.stop)
+    return started
+
+
+def _shown(config: pytest.Config) -> Callable[[str], None]:
+    """Progress past pytest's capturing: a cold build takes minutes and must be seen."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+
+    def show(line: str) -> None:
+        if capture is None:
+            print(line, flush=True)
+            return
+        with capture.global_and_fixture_disabled():
+            print(f"\n{line}", end="", flush=True)
+
+    return show

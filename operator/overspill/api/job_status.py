@@ -1,0 +1,229 @@
+"""The status of a GPUJob; written by the engine alone, composed in `core/jobstatus`."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from overspill.api.base import ApiModel
+from overspill.api.meta import JobConditions
+from overspill.api.rules import Merge
+from overspill.api.scalars import (
+    ATOMIC,
+    Count,
+    ExactUSD,
+    Instant,
+    Line,
+    Message,
+    Percent,
+    ReasonWord,
+    Seconds,
+    SignedUSD,
+    Text,
+    Word,
+)
+from overspill.core.decision import Action
+from overspill.core.vocabulary import CapacityType, JobPhase
+
+
+class PlacementStatus(ApiModel):
+    """Where the job is."""
+
+    provider: Word | None = None
+    """The GPUProvider."""
+    place: Word | None = None
+    """Provider and region, or provider and node."""
+    lease_name: Word | None = None
+    """The GPULease."""
+    attempt: Count | None = None
+    """Number of the attempt."""
+    gpus: Word | None = None
+    """How many of which GPU: 2xh100."""
+    price_per_hour_usd: ExactUSD | None = None
+    """What the lease costs per hour in USD."""
+    since_time: Instant | None = None
+    """Since when."""
+    region: Word | None = None
+    """The region of the place."""
+    capacity_type: CapacityType | None = None
+    """How firmly the place is ours."""
+
+
+class CostLine(ApiModel):
+    """One line of the price of the chosen offer for the remaining work."""
+
+    name: Word
+    """What is paid."""
+    usd: SignedUSD
+    """USD."""
+
+
+class RejectedOffers(ApiModel):
+    """A group of offers that lost, with the one reason they share."""
+
+    provider: Word
+    """The GPUProvider."""
+    reason: ReasonWord
+    """Why, one CamelCase word."""
+    message: Message | None = None
+    """Why, in a sentence."""
+    offers: Count | None = None
+    """How many offers."""
+    gpu_model: Word | None = None
+    """Their GPU model."""
+    cheapest_per_hour_usd: ExactUSD | None = None
+    """The cheapest of them in USD per hour."""
+
+
+class DecisionStatus(ApiModel):
+    """The last decision: what was chosen, what it costs line by line, and why not otherwise."""
+
+    action: Action
+    """Place, Wait, Move, Stay or Refuse."""
+    reason: ReasonWord
+    """Why, one CamelCase word."""
+    message: Message | None = None
+    """Why, in a sentence."""
+    time: Instant | None = None
+    """When it was decided."""
+    provider: Word | None = None
+    """The chosen GPUProvider."""
+    offer_id: Line | None = None
+    """The chosen offer."""
+    gpu_model: Word | None = None
+    """The GPU model of the chosen offer."""
+    price_per_hour_usd: ExactUSD | None = None
+    """What the chosen offer costs per hour in USD."""
+    total_usd: SignedUSD | None = None
+    """What the remaining work costs there, all in, in USD."""
+    useful_hour_usd: SignedUSD | None = None
+    """What an hour of useful work costs there in USD, expected losses counted."""
+    lines: Annotated[list[CostLine], Field(max_length=64), ATOMIC] = Field(default_factory=list)
+    """The total, line by line."""
+    rejected: Annotated[list[RejectedOffers], Field(max_length=128), ATOMIC] = Field(
+        default_factory=list
+    )
+    """The losers, in groups."""
+    wait_until_time: Instant | None = None
+    """Until when the job waits."""
+    saving_usd: SignedUSD | None = None
+    """What a move saves in USD."""
+
+
+class Progress(ApiModel):
+    """How far the work is, as the workload reports it."""
+
+    percentage: Percent | None = None
+    """Done, in percent."""
+    estimated_remaining_seconds: Seconds | None = None
+    """Time the rest takes."""
+    last_checkpoint_time: Instant | None = None
+    """When the last durable checkpoint was reported."""
+    last_checkpoint_step: Annotated[int, Field(ge=0)] | None = None
+    """Its step."""
+    last_checkpoint_uri: Annotated[str, Text(max_length=4096)] | None = None
+    """Where it is; the next attempt starts from it."""
+
+
+class Cost(ApiModel):
+    """Money, as of the last write; live figures: `kubectl overspill cost`."""
+
+    spent_usd: ExactUSD | None = None
+    """Spent so far in USD."""
+    committed_usd: ExactUSD | None = None
+    """What open leases can still cost in USD."""
+    projected_usd: ExactUSD | None = None
+    """What the whole job will cost in USD."""
+    reference_usd: ExactUSD | None = None
+    """The same GPU-hours at the reference price, in USD."""
+    saved_usd: SignedUSD | None = None
+    """Reference less spent, in USD."""
+
+
+class SlaStatus(ApiModel):
+    """Attained against promised."""
+
+    promised: Line | None = None
+    """The promise of the class or the deadline."""
+    attained: Line | None = None
+    """What was kept of it."""
+    budget_remaining: Line | None = None
+    """What may still go wrong."""
+
+
+class AttemptStatus(ApiModel):
+    """One attempt."""
+
+    number: Annotated[int, Field(ge=1)]
+    """Its number; a higher number fences the lower ones."""
+    lease_name: Word | None = None
+    """Its GPULease."""
+    provider: Word | None = None
+    """Its GPUProvider."""
+    place: Word | None = None
+    """Where it ran."""
+    start_time: Instant | None = None
+    """When its place was ours."""
+    end_time: Instant | None = None
+    """When it ended."""
+    reason: ReasonWord | None = None
+    """Why it ended."""
+    exit_code: int | None = None
+    """Exit code of the command."""
+    checkpoint_uri: Annotated[str, Text(max_length=4096)] | None = None
+    """Its last durable checkpoint."""
+    checkpoint_step: Annotated[int, Field(ge=0)] | None = None
+    """The step of that checkpoint."""
+    cost_usd: ExactUSD | None = None
+    """What it cost in USD."""
+
+
+class EndpointStatus(ApiModel):
+    """Where the service answers."""
+
+    url: Annotated[str, Text(max_length=2048)] | None = None
+    """The URL; it stays the same wherever the job runs."""
+
+
+class GPUJobStatus(ApiModel):
+    """What the operator observed and decided."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The generation of the spec that this status speaks of."""
+    conditions: JobConditions = Field(default_factory=list)
+    """Placed, Running, Ready, Complete, Failed, Suspended, Reconciling, Stalled, and those that
+    stand only while true: BudgetExceeded, NodeLost, DeadlineAtRisk, NotBurstable, Degraded.
+    """
+    phase: JobPhase | None = None
+    """One word for people, derived from the conditions."""
+    placement: PlacementStatus | None = None
+    """Where the job is."""
+    decision: DecisionStatus | None = None
+    """The last decision; `kubectl overspill explain` prints it."""
+    progress: Progress | None = None
+    """How far the work is."""
+    cost: Cost | None = None
+    """Money, as of the last write."""
+    sla: SlaStatus | None = None
+    """Attained against promised."""
+    attempts: Annotated[list[AttemptStatus], Field(max_length=32), Merge("map", ("number",))] = (
+        Field(default_factory=list)
+    )
+    """The attempts, newest last; at most 32, the oldest are dropped."""
+    moves: Count | None = None
+    """How often the job moved."""
+    failures: Count | None = None
+    """How often the command itself failed."""
+    last_move_time: Instant | None = None
+    """When it last moved."""
+    finish_by_time: Instant | None = None
+    """The deadline as an instant."""
+    endpoint: EndpointStatus | None = None
+    """Where the service answers."""
+    closed_cost_usd: ExactUSD | None = None
+    """Cost of attempts whose leases are no longer kept, in USD."""
+    closed_reference_usd: ExactUSD | None = None
+    """Reference cost of those attempts in USD."""
+    replicas: Count | None = None
+    """Running copies; read by `kubectl scale` and autoscalers."""
+    selector: Annotated[str, Text(max_length=1024)] | None = None
+    """Label selector of the pods at home; read by autoscalers."""

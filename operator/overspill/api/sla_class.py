@@ -1,0 +1,87 @@
+"""SLAClass: the promise and its means, like a StorageClass."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from overspill.api.base import ApiModel
+from overspill.api.meta import Conditions, Resource
+from overspill.api.rules import Rule
+from overspill.api.scalars import ATOMIC, Percent, PositiveUSD, Ratio, Seconds
+from overspill.core.vocabulary import CapacityType, FailbackPolicy, VerificationMode
+
+
+class ClassFailback(ApiModel):
+    """When jobs of the class that run outside come home, unless they say otherwise."""
+
+    policy: FailbackPolicy = FailbackPolicy.WHEN_CHEAPER
+    """Never, OnCheckpoint (right after a durable checkpoint) or WhenCheaper."""
+    min_saving_percent: Percent = 15
+    """Come home only when that saves at least this share of the remaining cost."""
+    cooldown_seconds: Seconds = 1800
+    """Never move twice within this time."""
+
+
+class SLAClassSpec(ApiModel):
+    """The promise and its means."""
+
+    cel_rules = (
+        Rule(
+            "self.capacityTypes.all(c, self.capacityTypes.filter(d, d == c).size() == 1)",
+            "each capacity type stands once",
+            ".capacityTypes",
+        ),
+    )
+
+    is_default: bool = False
+    """True: the class of jobs that name none. Have one such class."""
+    capacity_types: Annotated[list[CapacityType], Field(min_length=1, max_length=5), ATOMIC]
+    """Which kinds of capacity are allowed, best first."""
+    availability_target: Ratio | None = None
+    """For services: the promised share of time, "0.999"."""
+    burst_after_seconds: Seconds = 0
+    """Wait this long for own capacity before renting."""
+    failover_within_seconds: Seconds = 120
+    """A lost place is replaced within this time; reported as promised against attained."""
+    pending_patience_seconds: Seconds = 120
+    """A child at home that stays Pending so long is withdrawn, then placed elsewhere."""
+    heartbeat_grace_seconds: Seconds = 300
+    """A rented place that can neither be observed nor be heard for so long is lost."""
+    min_reliability: Ratio | None = None
+    """Use only places that were there for at least this share of time, "0.95"."""
+    verification: VerificationMode = VerificationMode.PREFLIGHT
+    """How far the claims of a place are checked."""
+    spare_replicas: Annotated[int, Field(ge=0, le=100)] = 0
+    """For services: copies beyond those asked for."""
+    max_loss_usd: PositiveUSD | None = None
+    """Refuse places where a loss is expected to cost more than this, in USD."""
+    failback: ClassFailback = Field(default_factory=ClassFailback)
+    """When jobs of the class that run outside come home."""
+    priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = 0
+    """Jobs of a class with a higher number are placed first."""
+
+
+class SLAClassStatus(ApiModel):
+    """What was observed of the class."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The generation of the spec that this status speaks of."""
+    conditions: Conditions = Field(default_factory=list)
+    """Observations about the class."""
+
+
+class SLAClass(Resource):
+    """A promise to jobs and its means: which capacity they may use, in which order, and when."""
+
+    cel_rules = (
+        Rule(
+            "size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')",
+            "metadata.name is at most 63 characters without dots",
+        ),
+    )
+
+    kind: Literal["SLAClass"] = "SLAClass"
+    spec: SLAClassSpec
+    """The promise and its means."""
+    status: SLAClassStatus = Field(default_factory=SLAClassStatus)
+    """What was observed of the class."""

@@ -1,0 +1,206 @@
+"""`explain JOB`: where it runs, why there, what that costs line by line, and who lost and why.
+
+Everything printed stands in the GPUJob's status; money that flows is taken from the ledger.
+"""
+
+import argparse
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+
+from overspill.cli import render, times
+from overspill.cli.cluster import Cluster, Json, connect
+from overspill.cli.money import Money, leases_of, reference_rates, tally
+from overspill.cli.options import add_cluster_flags, add_output_flag, target
+from overspill.cli.render import Column, usd
+from overspill.kube.resources import Kind
+
+_COSTS = (Column("WHAT IT COSTS"), Column("USD", "right"))
+_LOSERS = (
+    Column("PROVIDER"),
+    Column("GPU"),
+    Column("OFFERS", "right"),
+    Column("FROM USD/H", "right"),
+    Column("REASON"),
+    Column("WHY", folds=True),
+)
+_ATTEMPTS = (
+    Column("#", "right"),
+    Column("PLACE"),
+    Column("STARTED"),
+    Column("ENDED"),
+    Column("REASON"),
+    Column("EXIT", "right"),
+    Column("STEP", "right"),
+    Column("USD", "right"),
+)
+_TROUBLES = (Column("CONDITION"), Column("REASON"), Column("MESSAGE", folds=True))
+_GOOD_WHEN_TRUE = ("Placed", "Running", "Ready", "Complete", "Suspended", "Reconciling")
+
+
+def add(subparsers: Any) -> None:
+    """Registers the verb."""
+    parser = subparsers.add_parser(
+        "explain",
+        help="why a job runs where it runs, and what everything else would have cost",
+        description="Prints the last decision about a GPUJob: what was chosen, its price line by "
+        "line, every group of offers that lost with its reason, and all attempts so far.",
+    )
+    parser.add_argument("job", metavar="JOB")
+    add_cluster_flags(parser)
+    add_output_flag(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Reads the job and its leases once and prints."""
+    cluster = connect(target(args))
+    return explain(cluster, args.job, as_json=args.output == "json", now=times.now())
+
+
+def explain(cluster: Cluster, name: str, *, as_json: bool, now: datetime) -> int:
+    """The verb without the command line."""
+    job = cluster.get(Kind.JOB, name)
+    if as_json:
+        shown = ("phase", "placement", "decision", "conditions", "attempts", "cost", "progress")
+        status = job.get("status") or {}
+        render.print_json({k: status[k] for k in shown if k in status})
+        return 0
+    out, leases = render.console(), leases_of(cluster, job)
+    _headline(out, job, now)
+    _money(out, tally(job, leases, reference_rates(cluster), now))
+    _decision(out, (job.get("status") or {}).get("decision"), now)
+    _attempts(out, job, {v.name: v.cost_usd(now) for v in leases})
+    _troubles(out, job)
+    return 0
+
+
+def _headline(out: Console, job: Json, now: datetime) -> None:
+    meta, status = job["metadata"], job.get("status") or {}
+    place = status.get("placement") or {}
+    parts = [f"{meta['namespace']}/{meta['name']}", status.get("phase") or "Not seen yet"]
+    if place.get("place"):
+        parts.append(f"at {place['place']} ({place.get('gpus', '')})")
+        parts.append(f"{usd(place.get('pricePerHourUSD'))} USD/h")
+        parts.append(f"since {times.age(place.get('sinceTime'), now)}")
+        parts.append(f"attempt {place.get('attempt')}")
+    out.print("  ".join(parts), style="bold")
+    if not status:
+        out.print("The operator has written nothing yet: is it running? See kubectl get pods -A.")
+    _progress(out, status, now)
+
+
+def _progress(out: Console, status: Mapping[str, Any], now: datetime) -> None:
+    found, parts = status.get("progress") or {}, []
+    if "percentage" in found:
+        parts.append(f"{found['percentage']} % done")
+    if "lastCheckpointURI" in found:
+        when = times.age(found.get("lastCheckpointTime"), now)
+        parts.append(f"durable checkpoint at step {found.get('lastCheckpointStep', '?')}")
+        parts.append(f"{when} ago" if when else "")
+    if status.get("finishByTime"):
+        parts.append(f"finish by {times.clock(status['finishByTime'])}")
+    if any(parts):
+        out.print("  ".join(part for part in parts if part))
+
+
+def _money(out: Console, money: Money) -> None:
+    parts = [f"spent {usd(money.spent)} USD"]
+    if money.cap is not None:
+        parts.append(f"of at most {usd(money.cap)}")
+    if money.saved is not None and money.spent:
+        parts.append(f"(reference {usd(money.reference)}, saved {usd(money.saved)})")
+    out.print(" ".join(parts))
+
+
+def _decision(out: Console, decision: Mapping[str, Any] | None, now: datetime) -> None:
+    if not decision:
+        return
+    when = times.clock(decision.get("time"))
+    ago = times.age(decision.get("time"), now)
+    out.print(f"\n{decision['action']}: {decision['reason']}  {when} ({ago} ago)", style="bold")
+    if decision.get("message"):
+        out.print(f"{decision['message']}")
+    if decision.get("provider"):
+        model, price = decision.get("gpuModel", ""), usd(decision.get("pricePerHourUSD"))
+        out.print(
+            f"Chosen: {decision['provider']}, offer {decision.get('offerID', '?')}, "
+            f"{model} at {price} USD/h"
+        )
+    if decision.get("waitUntilTime"):
+        out.print(f"Decides again at {times.clock(decision['waitUntilTime'])} at the latest.")
+    _lines(out, decision)
+    _losers(out, decision)
+
+
+def _lines(out: Console, decision: Mapping[str, Any]) -> None:
+    rows = [(line["name"], usd(line["usd"])) for line in decision.get("lines") or []]
+    if not rows:
+        return
+    if decision.get("totalUSD"):
+        rows.append(("all in", usd(decision["totalUSD"])))
+    if decision.get("usefulHourUSD"):
+        rows.append(("per useful hour", usd(decision["usefulHourUSD"])))
+    if decision.get("savingUSD"):
+        rows.append(("saving by this move", usd(decision["savingUSD"])))
+    out.print()
+    render.table(out, _COSTS, rows)
+
+
+def _losers(out: Console, decision: Mapping[str, Any]) -> None:
+    rejected = decision.get("rejected") or []
+    if not rejected:
+        return
+    out.print("\nRejected, the cheapest first", style="bold")
+    rows = [
+        (
+            r["provider"],
+            r.get("gpuModel") or "any",
+            str(r.get("offers", 1)),
+            usd(r.get("cheapestPerHourUSD")),
+            r["reason"],
+            r.get("message", ""),
+        )
+        for r in sorted(rejected, key=_cheapest_first)
+    ]
+    render.table(out, _LOSERS, rows)
+
+
+def _cheapest_first(rejection: Mapping[str, Any]) -> tuple[bool, Decimal, str]:
+    price = render.amount(rejection.get("cheapestPerHourUSD"))
+    return price is None, price or Decimal(0), rejection["provider"]
+
+
+def _attempts(out: Console, job: Json, live: Mapping[str, Decimal]) -> None:
+    attempts = (job.get("status") or {}).get("attempts") or []
+    if not attempts:
+        return
+    out.print("\nAttempts", style="bold")
+    rows = [
+        (
+            str(a["number"]),
+            a.get("place") or a.get("provider", ""),
+            times.clock(a.get("startTime")),
+            times.clock(a.get("endTime")),
+            a.get("reason", ""),
+            "" if a.get("exitCode") is None else str(a["exitCode"]),
+            "" if a.get("checkpointStep") is None else str(a["checkpointStep"]),
+            usd(live.get(a["leaseName"], a.get("costUSD"))),
+        )
+        for a in attempts
+    ]
+    render.table(out, _ATTEMPTS, rows)
+
+
+def _troubles(out: Console, job: Json) -> None:
+    conditions = (job.get("status") or {}).get("conditions") or []
+    rows = [
+        (c["type"], c["reason"], c.get("message", ""))
+        for c in conditions
+        if c["status"] == "True" and c["type"] not in _GOOD_WHEN_TRUE
+    ]
+    if rows:
+        out.print("\nNeeds attention", style="bold")
+        render.table(out, _TROUBLES, rows)

@@ -1,0 +1,113 @@
+"""The log of a rented lease, from its market, with the caller's own right to the credentials.
+
+Used by `logs`. Markets that give no log get a sentence that says what to do instead.
+"""
+
+import asyncio
+import base64
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from overspill.cli import times
+from overspill.cli.cluster import Cluster, Json
+from overspill.cli.errors import CliError
+from overspill.core.errors import LeaseNotFound, ProviderError
+from overspill.core.lease import Handle, Lease
+from overspill.core.snapshot import ProviderAccount
+from overspill.kube.mapping import Unreadable, read_account, read_lease
+from overspill.kube.resources import Kind
+from overspill.providers import adapters
+
+_ALL = 10_000
+"""Lines asked of a market when nobody said --tail; markets want a number."""
+
+
+def market_log(cluster: Cluster, lease: Json, *, follow: bool, tail: int | None) -> Iterator[bytes]:
+    """Lines of the workload's output, oldest first."""
+    try:
+        found = read_lease(lease)
+        account = read_account(cluster.get(Kind.PROVIDER, found.provider))
+    except Unreadable as error:
+        raise CliError(f"The record of the lease cannot be read: {error}.") from error
+    handle = _handle(found)
+    with asyncio.Runner() as runner:
+        provider = _adapter(account, _credentials(cluster, account))
+        if not hasattr(provider, "logs"):
+            raise CliError(_no_log(account, handle))
+        lines: AsyncIterator[bytes] = provider.logs(handle, follow=follow, tail=tail or _ALL)
+        try:
+            while (line := runner.run(_next(lines))) is not None:
+                yield line
+        except LeaseNotFound as error:
+            raise CliError(f"{account.name} does not know the lease any more: {error}") from error
+        except ProviderError as error:
+            raise CliError(f"Reading the log from {account.name} failed: {error}") from error
+        finally:
+            runner.run(_closed(provider))
+
+
+async def _next(lines: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(lines, None)
+
+
+async def _closed(provider: Any) -> None:
+    """Adapters that hold connections have `aclose`; the port does not ask for it."""
+    close = getattr(provider, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def _handle(lease: Lease) -> Handle:
+    if lease.handle is None or not lease.handle.external_id:
+        raise CliError(f"{lease.provider} has not opened lease {lease.name} yet: no log so far.")
+    return lease.handle
+
+
+def _adapter(account: ProviderAccount, credentials: Mapping[str, str]) -> Any:
+    create = adapters().get(account.type)
+    if create is None:
+        raise CliError(f"This build of Overspill does not speak to {account.type}.")
+    try:
+        return create(account, credentials, _WallClock())
+    except ProviderError as error:
+        raise CliError(f"{account.name} cannot be used: {error}") from error
+
+
+def _credentials(cluster: Cluster, account: ProviderAccount) -> dict[str, str]:
+    """Who may read the Secret may read the log; nobody else."""
+    if account.credentials_secret is None:
+        return {}
+    namespace, name = account.credentials_secret
+    try:
+        data = cluster.secret(namespace, name).get("data") or {}
+    except CliError as error:
+        raise CliError(
+            f"The log of a rented job comes from {account.name} and needs the right to read its "
+            f"Secret {namespace}/{name}: {error}"
+        ) from error
+    return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+
+def _no_log(account: ProviderAccount, handle: Handle) -> str:
+    return (
+        f"{account.type} gives no log through its API: open {handle.external_id} in its console, "
+        "or let the job write its log beside its checkpoints."
+    )
+
+
+class _WallClock:
+    """The clock an adapter is made with; real time, for one command."""
+
+    def now(self) -> datetime:
+        """Wall time, UTC, aware."""
+        return times.now()
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits on the monotonic clock."""
+        await asyncio.sleep(seconds)

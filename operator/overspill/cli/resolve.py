@@ -1,0 +1,53 @@
+"""`leases resolve NAME --adopt ID | --absent`: a person's word where the market gave none.
+
+Writes the annotation `overspill.dev/resolve` on an Uncertain GPULease; the operator acts on it.
+"""
+
+import argparse
+from typing import Any
+
+from overspill.cli.cluster import Cluster, connect
+from overspill.cli.errors import CliError
+from overspill.cli.ledger import lease_view
+from overspill.cli.options import add_cluster_flags, target
+from overspill.kube.resources import Kind
+
+ANNOTATION = "overspill.dev/resolve"
+ABSENT = "absent"
+ADOPT = "adopt="
+"""The annotation's value is `absent`, or `adopt=` and the market's id of the lease."""
+
+
+def add(subparsers: Any) -> None:
+    """Registers the subverb under `leases`."""
+    parser = subparsers.add_parser(
+        "resolve",
+        help="tell the operator what became of an Uncertain lease",
+        description="A lease is Uncertain when a call that costs may have been executed and the "
+        "market cannot tell. Look into the market's console for a lease that bears the lease's "
+        "name, then say what you found. The operator keeps billing the job from the start either "
+        "way: --absent while the lease exists is a leak.",
+    )
+    parser.add_argument("lease", metavar="NAME")
+    found = parser.add_mutually_exclusive_group(required=True)
+    found.add_argument("--adopt", metavar="ID", help="it exists and has this id at the market")
+    found.add_argument("--absent", action="store_true", help="you looked: it does not exist")
+    add_cluster_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Reads the lease and annotates it."""
+    return resolve(connect(target(args)), args.lease, ABSENT if args.absent else ADOPT + args.adopt)
+
+
+def resolve(cluster: Cluster, name: str, word: str) -> int:
+    """The verb without the command line."""
+    if word == ADOPT:
+        raise CliError("--adopt needs the id that the market shows for the lease.", code=2)
+    lease = cluster.get(Kind.LEASE, name)
+    state = lease_view(lease).state
+    if state != "Uncertain":
+        raise CliError(f"Lease {name} is {state}, not Uncertain: there is nothing to resolve.")
+    cluster.annotate(Kind.LEASE, lease, {ANNOTATION: word})
+    print(f"Lease {name}: noted '{word}'. Its next state: kubectl overspill leases.")
+    return 0

@@ -192,7 +192,10 @@ class KubeVerbs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The store's content as core values. `synced` only after every kind was listed once."""
+    """The store's content as core values. `synced` only after every kind was listed once.
+
+    `jobs` and `leases` by uid, `accounts` and `classes` by name.
+    """
 
     synced: bool
     jobs: Mapping[str, Job]
@@ -341,6 +344,8 @@ class PodState:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     requests: Mapping[str, str] = field(default_factory=dict)
+    bound_at: datetime | None = None
+    """When the scheduler bound it to its node."""
 
 
 class HomeView(Protocol):

@@ -17,17 +17,21 @@ T = TypeVar("T")
 
 _SUFFIXES = {
     "": Decimal(1),
+    "n": Decimal(10) ** -9,
+    "u": Decimal(10) ** -6,
     "m": Decimal("0.001"),
     "k": Decimal(10) ** 3,
     "M": Decimal(10) ** 6,
     "G": Decimal(10) ** 9,
     "T": Decimal(10) ** 12,
     "P": Decimal(10) ** 15,
+    "E": Decimal(10) ** 18,
     "Ki": Decimal(1024),
     "Mi": Decimal(1024) ** 2,
     "Gi": Decimal(1024) ** 3,
     "Ti": Decimal(1024) ** 4,
     "Pi": Decimal(1024) ** 5,
+    "Ei": Decimal(1024) ** 6,
 }
 _GIB = Decimal(1024) ** 3
 
@@ -143,8 +147,17 @@ class Fields:
 
     def gib(self, name: str) -> Decimal | None:
         """A Kubernetes quantity of bytes, in GiB."""
-        found = self._converted(name, _quantity, "a quantity")
+        found = self._converted(name, quantity, "a quantity")
         return None if found is None else found / _GIB
+
+    def quantities(self, name: str) -> dict[str, Decimal]:
+        """A map of Kubernetes quantities."""
+        amounts = self.inside(name)
+        return {key: amounts.quantity(key) for key in amounts.whole_document()}
+
+    def quantity(self, name: str) -> Decimal:
+        """A Kubernetes quantity, 0 when absent."""
+        return self._converted(name, quantity, "a quantity") or Decimal(0)
 
     def version_pair(self, name: str) -> tuple[int, int] | None:
         """A `major.minor` pair."""
@@ -193,6 +206,16 @@ class Fields:
         return Unreadable(f"{self._path}.{name} {complaint}".lstrip("."))
 
 
+def quantity(raw: Any) -> Decimal:
+    """The exact value of a Kubernetes quantity such as "500m", "80Gi" or 2."""
+    written = str(raw)
+    digits = written.rstrip("KMGTPEikmnu")
+    suffix = written[len(digits) :]
+    if suffix not in _SUFFIXES:
+        raise ValueError("unknown suffix")
+    return _decimal(digits) * _SUFFIXES[suffix]
+
+
 def _expect(found: Any, kind: Any, path: str, expected: str) -> Any:
     if not isinstance(found, kind):
         raise Unreadable(f"{path.lstrip('.')} is not {expected}")
@@ -219,15 +242,6 @@ def _instant(raw: Any) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("no time zone")
     return moment.astimezone(UTC)
-
-
-def _quantity(raw: Any) -> Decimal:
-    written = str(raw)
-    digits = written.rstrip("KMGTPikm")
-    suffix = written[len(digits) :]
-    if suffix not in _SUFFIXES:
-        raise ValueError("unknown suffix")
-    return _decimal(digits) * _SUFFIXES[suffix]
 
 
 def _pair(raw: Any) -> tuple[int, int]:

@@ -1,0 +1,112 @@
+"""What is known of the cluster's own GPU nodes and pods (`ports.HomeView`).
+
+Three informers (GPU nodes; pods of ours in every phase; other people's pods on nodes) and the
+poll of heartbeats. Read by the home provider and by recovery.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from overspill.kube.heartbeats import Heartbeats
+from overspill.kube.informer import Informer, Source
+from overspill.kube.mapping.pods import read_node, read_pod
+from overspill.kube.resources import GROUP, NODES, PODS
+from overspill.kube.wire import Wire
+from overspill.ports import Clock, NodeState, PodState
+
+OUR_LABEL = f"{GROUP}/lease"
+HOLDING = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
+"""Pods that occupy a node, as far as the API server can select them."""
+
+
+@dataclass(frozen=True, slots=True)
+class HomeOptions:
+    """Which nodes are home, and how old our knowledge may be before we judge no node by it."""
+
+    node_selector: str = ""
+    heartbeat_poll_s: float = 5.0
+    blind_after_s: float = 15.0
+    silent_after_s: float = 90.0
+    watch_s: float = 60.0
+    inactivity_s: float = 70.0
+
+
+class KubeHome:
+    """`ports.HomeView`, kept fresh by `run`."""
+
+    def __init__(self, wire: Wire, clock: Clock, options: HomeOptions | None = None) -> None:
+        self._options = options or HomeOptions()
+        self._nodes = self._informer(wire, clock, NODES, self._node_params(), read_node)
+        ours = {"labelSelector": OUR_LABEL}
+        self._ours = self._informer(wire, clock, PODS, ours, read_pod)
+        others = {"labelSelector": f"!{OUR_LABEL}", "fieldSelector": HOLDING}
+        self._others = self._informer(wire, clock, PODS, others, _with_gpus)
+        self._heartbeats = Heartbeats(
+            wire, clock, self._options.heartbeat_poll_s, self._options.blind_after_s
+        )
+
+    @property
+    def synced(self) -> bool:
+        """Whether nodes, pods and heartbeats were all read once."""
+        return all(i.synced for i in self._informers) and not self._heartbeats.is_blind()
+
+    @property
+    def last_event_age_s(self) -> float:
+        """The age of the most silent watch; liveness looks at it."""
+        return max(informer.last_event_age_s for informer in self._informers)
+
+    def nodes(self) -> Sequence[NodeState]:
+        """GPU nodes of the cluster."""
+        return self._nodes.items()
+
+    def pods(self) -> Sequence[PodState]:
+        """GPU pods that hold a node, and our own pods in every phase."""
+        return [*self._ours.items(), *self._others.items()]
+
+    def heartbeat_age_s(self, node: str) -> float | None:
+        """Seconds since the node's Lease last moved, on our monotonic clock; None: never seen."""
+        return self._heartbeats.age_s(node)
+
+    def is_stale(self) -> bool:
+        """Whether our own view is too old to judge nodes."""
+        return not self.synced or self.last_event_age_s > self._options.silent_after_s
+
+    def listen(self, listener: Callable[[NodeState | PodState], None]) -> None:
+        """Calls `listener` with what a node or pod became, or last was before it went."""
+        self._nodes.listen(listener)
+        self._ours.listen(listener)
+        self._others.listen(listener)
+
+    async def run(self) -> None:
+        """Keeps everything fresh until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for informer in self._informers:
+                tasks.create_task(informer.run())
+            tasks.create_task(self._heartbeats.run())
+
+    @property
+    def _informers(self) -> tuple[Informer[Any], ...]:
+        return (self._nodes, self._ours, self._others)
+
+    def _node_params(self) -> dict[str, str]:
+        selector = self._options.node_selector
+        return {"labelSelector": selector} if selector else {}
+
+    def _informer(
+        self,
+        wire: Wire,
+        clock: Clock,
+        path: str,
+        params: Mapping[str, str],
+        keep: Callable[[Mapping[str, Any]], Any],
+    ) -> Informer[Any]:
+        options = self._options
+        source = Source(path, params, options.watch_s, options.inactivity_s)
+        return Informer(wire, clock, source, keep)
+
+
+def _with_gpus(obj: Mapping[str, Any]) -> PodState | None:
+    pod = read_pod(obj)
+    return pod if pod.gpus else None

@@ -1,0 +1,72 @@
+"""Lists our five kinds in full, at start and every minute, and lets the lists overrule the ears.
+
+Bounds any missed event to one period. What it had to heal is counted: without faults the count
+stays 0, which is how tests know that nothing is missed.
+"""
+
+import logging
+from collections import Counter
+
+from overspill.core.errors import OverspillError
+from overspill.kube.resources import Kind, collection
+from overspill.kube.store import Store
+from overspill.kube.wire import Wire
+from overspill.ports import Clock
+from overspill.telemetry import TRUTH_FINDS
+
+RETRY_S = 2.0
+
+log = logging.getLogger(__name__)
+
+
+class Truth:
+    """Feeds the store. An ear gets `grace_s` after each LIST to bring the same change itself."""
+
+    def __init__(
+        self, wire: Wire, store: Store, clock: Clock, period_s: float = 60.0, grace_s: float = 5.0
+    ) -> None:
+        self._wire = wire
+        self._store = store
+        self._clock = clock
+        self._period_s = period_s
+        self._grace_s = min(grace_s, period_s / 2)
+        self.finds: Counter[Kind] = Counter()
+
+    async def run(self) -> None:
+        """Lists until cancelled; quickly again until everything was listed once."""
+        while True:
+            complete = await self._list_what_answers()
+            if not self._store.synced:
+                await self._clock.sleep(RETRY_S)
+                continue
+            await self._clock.sleep(self._grace_s)
+            self._settle()
+            rest = self._period_s - self._grace_s
+            await self._clock.sleep(rest if complete else min(RETRY_S, rest))
+
+    async def list_once(self) -> None:
+        """Lists every kind, or raises the first error."""
+        for kind in Kind:
+            listing = await self._wire.list_consistent(collection(kind))
+            self._store.replace(kind, listing.items, listing.resource_version)
+
+    async def _list_what_answers(self) -> bool:
+        """One kind that cannot be listed does not keep the others waiting."""
+        complete = True
+        for kind in Kind:
+            try:
+                listing = await self._wire.list_consistent(collection(kind))
+            except OverspillError as error:
+                log.warning("listing %s: %s", kind.plural, error)
+                complete = False
+            else:
+                self._store.replace(kind, listing.items, listing.resource_version)
+        return complete
+
+    def _settle(self) -> None:
+        for kind in Kind:
+            missed = self._store.settle(kind)
+            if missed:
+                log.warning("the full list of %s showed %d missed changes", kind.plural, missed)
+                self.finds[kind] += missed
+                TRUTH_FINDS.labels(kind.value).inc(missed)

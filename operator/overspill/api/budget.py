@@ -7,7 +7,7 @@ from pydantic import Field
 from overspill.api.base import ApiModel
 from overspill.api.meta import Conditions, Resource
 from overspill.api.rules import Merge
-from overspill.api.scalars import SET, ExactUSD, Instant, ObjectName, PositiveUSD, Uid
+from overspill.api.scalars import SET, ExactUSD, Generation, Instant, ObjectName, PositiveUSD, Uid
 from overspill.core.vocabulary import BudgetPeriod
 
 
@@ -38,7 +38,7 @@ class Reservation(ApiModel):
 class GPUBudgetStatus(ApiModel):
     """What is spent and spoken for. Written by compare-and-swap, so no dollar is promised twice."""
 
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    observed_generation: Generation | None = None
     """The generation of the spec that this status speaks of."""
     conditions: Conditions = Field(default_factory=list)
     """Observations about the budget."""

@@ -11,6 +11,8 @@ from overspill.api.scalars import (
     ATOMIC,
     Count,
     ExactUSD,
+    ExitCode,
+    Generation,
     Instant,
     Line,
     Message,
@@ -118,7 +120,7 @@ class Progress(ApiModel):
     """Time the rest takes."""
     last_checkpoint_time: Instant | None = None
     """When the last durable checkpoint was reported."""
-    last_checkpoint_step: Annotated[int, Field(ge=0)] | None = None
+    last_checkpoint_step: Generation | None = None
     """Its step."""
     last_checkpoint_uri: Annotated[str, Text(max_length=4096)] | None = None
     """Where it is; the next attempt starts from it."""
@@ -153,7 +155,7 @@ class SlaStatus(ApiModel):
 class AttemptStatus(ApiModel):
     """One attempt."""
 
-    number: Annotated[int, Field(ge=1)]
+    number: Annotated[int, Field(ge=1, le=2_147_483_647)]
     """Its number; a higher number fences the lower ones."""
     lease_name: Word | None = None
     """Its GPULease."""
@@ -167,11 +169,11 @@ class AttemptStatus(ApiModel):
     """When it ended."""
     reason: ReasonWord | None = None
     """Why it ended."""
-    exit_code: int | None = None
+    exit_code: ExitCode | None = None
     """Exit code of the command."""
     checkpoint_uri: Annotated[str, Text(max_length=4096)] | None = None
     """Its last durable checkpoint."""
-    checkpoint_step: Annotated[int, Field(ge=0)] | None = None
+    checkpoint_step: Generation | None = None
     """The step of that checkpoint."""
     cost_usd: ExactUSD | None = None
     """What it cost in USD."""
@@ -187,7 +189,7 @@ class EndpointStatus(ApiModel):
 class GPUJobStatus(ApiModel):
     """What the operator observed and decided."""
 
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    observed_generation: Generation | None = None
     """The generation of the spec that this status speaks of."""
     conditions: JobConditions = Field(default_factory=list)
     """Placed, Running, Ready, Complete, Failed, Suspended, Reconciling, Stalled, and those that

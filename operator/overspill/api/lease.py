@@ -11,6 +11,7 @@ from overspill.api.rules import Rule
 from overspill.api.scalars import (
     Count,
     ExactUSD,
+    Generation,
     Instant,
     Label,
     Line,
@@ -143,7 +144,7 @@ class GPULeaseStatus(ApiModel):
     """Why and since when the lease is being closed."""
     conditions: Conditions = Field(default_factory=list)
     """Observations about the lease."""
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    observed_generation: Generation | None = None
     """The generation of the spec that this status speaks of."""
 
 

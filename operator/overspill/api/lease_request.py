@@ -19,7 +19,6 @@ from overspill.api.scalars import (
     Line,
     ObjectName,
     Port,
-    Ratio,
     Seconds,
     Text,
     Version,
@@ -66,7 +65,7 @@ class LeaseOffer(ApiModel):
     """Whether a part of the offer can be had at a part of the price."""
     is_firm: bool = True
     """Whether the price stands; false where an auction decides it."""
-    reliability: Ratio | None = None
+    reliability: ExactNumber | None = None
     """Share of time the place was there, from 0 to 1."""
     verification: Word = ""
     """What the market says of the host's verification."""

@@ -7,7 +7,7 @@ from pydantic import Field
 from overspill.api import API_VERSION
 from overspill.api.base import ApiModel
 from overspill.api.rules import Merge
-from overspill.api.scalars import Instant, Message, ReasonWord
+from overspill.api.scalars import Generation, Instant, Message, ReasonWord
 from overspill.core.reasons import Condition as JobConditionType
 
 
@@ -49,7 +49,7 @@ class Condition(ApiModel):
     """Why, in sentences for people: who must do what."""
     last_transition_time: Instant | None = None
     """When `status` last changed."""
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    observed_generation: Generation | None = None
     """The generation of the spec that this was observed on."""
 
 

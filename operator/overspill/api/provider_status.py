@@ -10,6 +10,7 @@ from overspill.api.rules import Merge
 from overspill.api.scalars import (
     Count,
     ExactUSD,
+    Generation,
     Instant,
     Line,
     Message,
@@ -67,7 +68,7 @@ class LastError(ApiModel):
 class GPUProviderStatus(ApiModel):
     """What was observed of the account."""
 
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    observed_generation: Generation | None = None
     """The generation of the spec that this status speaks of."""
     conditions: Conditions = Field(default_factory=list)
     """Ready: the account can be used."""

@@ -104,6 +104,10 @@ PositiveSeconds = Annotated[int, Field(ge=1, le=315_360_000)]
 """A duration of at least one second."""
 Count = Annotated[int, Field(ge=0, le=2_147_483_647)]
 """A number of things."""
+Generation = Annotated[int, Field(ge=0, le=9_223_372_036_854_775_807)]
+"""A number that only grows: a generation, a step."""
+ExitCode = Annotated[int, Field(ge=-2_147_483_647, le=2_147_483_647)]
+"""The exit code of a command."""
 Percent = Annotated[int, Field(ge=0, le=100)]
 """Whole percent."""
 Version = Annotated[str, Text(pattern=r"^[0-9]{1,2}\.[0-9]{1,2}$", max_length=5)]

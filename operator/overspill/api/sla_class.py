@@ -7,7 +7,7 @@ from pydantic import Field
 from overspill.api.base import ApiModel
 from overspill.api.meta import Conditions, Resource
 from overspill.api.rules import Rule
-from overspill.api.scalars import ATOMIC, Percent, PositiveUSD, Ratio, Seconds
+from overspill.api.scalars import ATOMIC, Generation, Percent, PositiveUSD, Ratio, Seconds
 from overspill.core.vocabulary import CapacityType, FailbackPolicy, VerificationMode
 
 
@@ -64,7 +64,7 @@ class SLAClassSpec(ApiModel):
 class SLAClassStatus(ApiModel):
     """What was observed of the class."""
 
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    observed_generation: Generation | None = None
     """The generation of the spec that this status speaks of."""
     conditions: Conditions = Field(default_factory=list)
     """Observations about the class."""

@@ -1,0 +1,156 @@
+"""The all-in price: what an offer really costs for the work a job still has to do.
+
+Line by line: the rate, the billed start, the work expected to be done again after losses, the
+bytes that must move, and the market's minimum. Losses are taken as exponential with the offer's
+MTBF (docs/placement.md gives the formula). Called by `placement_ranking` and `placement_moves`.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import ROUND_UP, Decimal
+
+from overspill.core.decision import CostLine
+from overspill.core.filters import Market, Needs
+from overspill.core.job import Job
+from overspill.core.offer import Offer
+
+ASSUMED_WORK = timedelta(hours=4)
+"""Stands in for `deadline.workSeconds` where a user gave none, to spread one-off costs."""
+
+MICRO = Decimal("0.000001")
+_FARTHEST = Decimal(20)
+"""exp() is cut here: past it the place is hopeless anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the price depends on beside the offer. Hashable, hours as decimals."""
+
+    work_h: Decimal
+    is_known: bool
+    """False: `work_h` is `ASSUMED_WORK`, and totals are not told to the user."""
+    interval_h: Decimal | None
+    """Of checkpoints; None: a loss costs everything."""
+    restore_h: Decimal
+    moved_gib: Decimal
+    num_nodes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """An offer cut to a job's size, priced. `price` is USD per hour for the whole lease."""
+
+    price: Decimal
+    lines: tuple[CostLine, ...]
+    total: Decimal
+    useful: Decimal
+    """USD per hour of work that counts: what offers are compared by."""
+    start_h: Decimal
+    rework_h: Decimal
+
+    @property
+    def rework_usd(self) -> Decimal:
+        """What losses are expected to cost."""
+        return self.line("rework")
+
+    def line(self, name: str) -> Decimal:
+        """One line of the bill, 0 when it is not on it."""
+        return sum((line.usd for line in self.lines if line.name == name), Decimal(0))
+
+
+def terms_of(job: Job, *, restarts: bool) -> Terms:
+    """The terms of a job that is to be placed anew (`restarts`) or moved while it runs."""
+    left = remaining_work(job, restarts=restarts)
+    resumes = bool(job.durable_checkpoint_uri)
+    contract = job.checkpoint
+    return Terms(
+        work_h=hours(ASSUMED_WORK if left is None else left),
+        is_known=left is not None,
+        interval_h=hours(contract.interval) if contract else None,
+        restore_h=hours(contract.restore) if contract and resumes else Decimal(0),
+        moved_gib=job.data_gib + (contract.size_gib if contract and resumes else 0),
+        num_nodes=job.num_nodes,
+    )
+
+
+def remaining_work(job: Job, *, restarts: bool) -> timedelta | None:
+    """What is still to be computed, by the user's estimate; None where there is none.
+
+    After a restart the work since the last checkpoint is done again: one interval at most,
+    everything without a checkpoint.
+    """
+    if job.work is None:
+        return None
+    left = job.work * (100 - min(100, job.progress_percent or 0)) / 100
+    if not restarts or not job.progress_percent:
+        return left
+    return min(job.work, left + job.checkpoint.interval) if job.checkpoint else job.work
+
+
+def cut_price(offer: Offer, needs: Needs) -> Decimal:
+    """USD per hour for what the job takes of the offer; whole offers are paid whole."""
+    if not offer.is_divisible:
+        return offer.price_usd_per_hour
+    price = offer.price_usd_per_hour * needs.gpus_total / max(1, offer.gpu_count)
+    return price.quantize(MICRO, ROUND_UP)
+
+
+def quote(offer: Offer, market: Market, needs: Needs, terms: Terms) -> Quote:
+    """The all-in price of the offer, cut to size, for the work of the terms."""
+    price = cut_price(offer, needs)
+    start_h = hours(start_time(offer, market)) + terms.restore_h
+    rework_h = _rework_h(terms, mtbf_of(offer, market), start_h)
+    run_h = start_h + terms.work_h + rework_h
+    idle_h = max(Decimal(0), hours(offer.min_billable) - run_h)
+    lines = (
+        CostLine("rate", _micro(price * terms.work_h)),
+        CostLine("coldStart", _micro(price * start_h)),
+        CostLine("rework", _micro(price * rework_h)),
+        CostLine("egress", _micro(egress_usd_per_gib(offer, market) * terms.moved_gib)),
+        CostLine("minimum", _micro(price * idle_h)),
+    )
+    total = sum((line.usd for line in lines), Decimal(0))
+    kept = tuple(line for line in lines if line.usd or line.name == "rate")
+    useful = _micro(total / max(terms.work_h, Decimal("0.01")))
+    return Quote(price, kept, total, useful, start_h, rework_h)
+
+
+def start_time(offer: Offer, market: Market) -> timedelta:
+    """From lease to running workload: the offer's own figure, else the account's prior."""
+    return offer.cold_start or (market.account.cold_start if market.account else timedelta(0))
+
+
+def mtbf_of(offer: Offer, market: Market) -> timedelta | None:
+    """Mean time between losses of one node: the offer's own figure, else the account's prior."""
+    return offer.mtbf or (market.account.mtbf if market.account else None)
+
+
+def egress_usd_per_gib(offer: Offer, market: Market) -> Decimal:
+    """Price of moving data: the offer's own figure, else the account's prior."""
+    account = market.account.egress_usd_per_gib if market.account else Decimal(0)
+    return offer.egress_usd_per_gib or account
+
+
+def hours(span: timedelta) -> Decimal:
+    """A duration as exact decimal hours."""
+    return Decimal(span // timedelta(microseconds=1)) / Decimal(3_600_000_000)
+
+
+def span(hours_: Decimal) -> timedelta:
+    """Decimal hours as a duration, rounded down to whole seconds."""
+    return timedelta(seconds=int(hours_ * 3600))
+
+
+def _rework_h(terms: Terms, mtbf: timedelta | None, start_h: Decimal) -> Decimal:
+    """Expected hours of paid time beyond the work itself: e^(λd)·(e^(λτ)-1)/(λτ) - 1 of it."""
+    if not mtbf or mtbf < timedelta(0) or terms.work_h <= 0:
+        return Decimal(0)
+    hazard = terms.num_nodes / hours(mtbf)
+    tau = min(terms.interval_h or terms.work_h, terms.work_h)
+    x = min(_FARTHEST, hazard * tau)
+    factor = min(_FARTHEST, hazard * start_h).exp() * (x.exp() - 1) / x - 1
+    return max(Decimal(0), terms.work_h * factor)
+
+
+def _micro(value: Decimal) -> Decimal:
+    return value.quantize(MICRO)

@@ -1,0 +1,114 @@
+"""Everything an Akash wallet holds, complete or an error, with the key of each.
+
+The own list tells leases and escrow but no names; the public list of the chain tells the
+placement names, which are our keys. Used by `akash.py` for `leases` and for closing by key.
+"""
+
+from overspill.core.errors import LeaseNotFound, Unavailable
+from overspill.core.lease import PREFIX, Handle
+from overspill.core.observation import HeldLease
+from overspill.providers import akash_wire as wire
+from overspill.providers._http import Call, MarketHttp
+from overspill.providers.akash_observe import created_at, ended, live_lease
+from overspill.providers.akash_prices import Rates
+
+PAGE = 500
+MOST_PAGES = 200
+"""A hundred thousand deployments; more means that the market pages in a circle."""
+
+
+class Holdings:
+    """Reads the lists. Stateless but for the connection."""
+
+    def __init__(self, provider: str, http: MarketHttp, chain_api_version: str) -> None:
+        self._provider, self._http = provider, http
+        self._chain = f"/akash/deployment/{chain_api_version}/deployments"
+
+    async def all(self) -> list[tuple[wire.Held, str]]:
+        """Every open deployment with its key. Raises Unavailable when any part is missing."""
+        own = [held for held in await self._own() if held.deployment.state == "active"]
+        if not own:
+            return []
+        names: dict[str, str] = {}
+        for owner in sorted({held.deployment.id.owner for held in own}):
+            names.update(await self._names(owner))
+        found = []
+        for held in own:
+            key = names.get(held.deployment.id.dseq)
+            if key is None:
+                key = await self._placement_name(held.deployment.id)
+            if key is not None:
+                found.append((held, key))
+        return found
+
+    def held_lease(self, held: wire.Held, key: str, rates: Rates) -> HeldLease:
+        """One of ours or another's, as the engine sees it."""
+        lease = live_lease(held)
+        dseq = held.deployment.id.dseq
+        return HeldLease(
+            Handle(key, dseq),
+            is_live=True,
+            created_at=created_at(dseq),
+            price_usd_per_hour=rates.usd_per_hour(lease.price) if lease else None,
+            observation=ended(held, rates),
+        )
+
+    async def _own(self) -> list[wire.Held]:
+        found: dict[str, wire.Held] = {}
+        for page in range(MOST_PAGES):
+            call = Call(
+                "GET",
+                "/v1/deployments",
+                "list the deployments",
+                params={"skip": page * PAGE, "limit": PAGE},
+            )
+            listed = (await self._http.read(call, wire.HeldListAnswer)).data
+            found.update({held.deployment.id.dseq: held for held in listed.deployments})
+            if not listed.pagination.has_more:
+                return self._complete(found, listed.pagination.total)
+        raise Unavailable("the list of deployments does not end", provider=self._provider)
+
+    def _complete(self, found: dict[str, wire.Held], total: int | None) -> list[wire.Held]:
+        """Pages by offset lose entries when something closes between two of them."""
+        if total is not None and len(found) < total:
+            raise Unavailable(
+                f"{self._provider}: only {len(found)} of {total} deployments were listed",
+                provider=self._provider,
+            )
+        return list(found.values())
+
+    async def _names(self, owner: str) -> dict[str, str]:
+        names: dict[str, str] = {}
+        params: dict[str, str | int] = {
+            "filters.owner": owner,
+            "filters.state": "active",
+            "pagination.limit": PAGE,
+        }
+        for _ in range(MOST_PAGES):
+            call = Call("GET", f"{self._chain}/list", "list the placement names", params=params)
+            listed = await self._http.read(call, wire.NamedList)
+            names.update({d.deployment.id.dseq: _key(d) for d in listed.deployments})
+            if not listed.pagination.next_key:
+                return names
+            params = {**params, "pagination.key": listed.pagination.next_key}
+        raise Unavailable("the list of placement names does not end", provider=self._provider)
+
+    async def _placement_name(self, found: wire.DeploymentId) -> str | None:
+        """The key of one that the public list lacked; None when it has gone meanwhile."""
+        call = Call(
+            "GET",
+            f"{self._chain}/info",
+            "read a placement name",
+            params={"id.owner": found.owner, "id.dseq": found.dseq},
+        )
+        try:
+            named = await self._http.read(call, wire.NamedDeployment)
+        except LeaseNotFound:
+            return None
+        return _key(named)
+
+
+def _key(named: wire.NamedDeployment) -> str:
+    """Our key among the placement names; else the first name, which is nobody's key."""
+    names = [group.group_spec.name for group in named.groups]
+    return next((n for n in names if n.startswith(f"{PREFIX}-")), names[0] if names else "")

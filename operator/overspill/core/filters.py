@@ -7,7 +7,7 @@ not decided here but in `placement`. Called by `placement_ranking` alone.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from overspill.core.gpus import has_memory
@@ -68,7 +68,7 @@ class Market:
     """The account behind an offer, as far as filters care."""
 
     account: ProviderAccount | None
-    health: ProviderHealth = ProviderHealth()
+    health: ProviderHealth = field(default_factory=ProviderHealth)
     needs_report_url: bool = False
 
     @property
@@ -169,12 +169,14 @@ def _fabric(needs: Needs, offer: Offer, _m: Market) -> Refusal | None:
 
 
 def _size(needs: Needs, offer: Offer, market: Market) -> Refusal | None:
+    # A home offer is one node of many: whether some are large enough is asked of their pool.
+    if market.is_home:
+        return None
     has = gpus_per_node(offer)
     if has < needs.gpu.count:
         told = f"{has} GPUs on one node, the job asks for {needs.gpu.count}"
         return Refusal(Reason.TOO_FEW_GPUS, told)
-    # A home offer is one node; whether enough of them stand together is asked of the pool.
-    if not market.is_home and offer.node_count < needs.num_nodes:
+    if offer.node_count < needs.num_nodes:
         told = f"{offer.node_count} node(s), the gang needs {needs.num_nodes} in one place"
         return Refusal(Reason.GANG_WOULD_SPLIT, told)
     return None

@@ -1,0 +1,185 @@
+"""Dollars while a plan is made: caps of jobs, budgets of namespaces, limits of accounts.
+
+Everything here is refused before it is spent. A rented lease reserves the most it may cost, so
+what one job takes of a namespace's budget the next cannot have. A lease ends (`Ceiling.lasts`)
+before its money does, even at the highest rate it may be charged. Called by `placement`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_DOWN, Decimal
+
+from overspill.core.cost import committed_usd
+from overspill.core.filters import Market, Refusal
+from overspill.core.lease import Lease
+from overspill.core.offer import Offer
+from overspill.core.pricing import MICRO, Quote, Terms, hours, span
+from overspill.core.reasons import Reason
+from overspill.core.sla import Budget
+from overspill.core.statusparts import usd
+from overspill.core.vocabulary import LeaseState
+
+FIRM_HEADROOM = Decimal("1.02")
+AUCTION_HEADROOM = Decimal("1.25")
+"""How far above the quoted rate a lease may open: rounding of units; bids of an auction."""
+
+RATE_TOLERANCE = Decimal("1.01")
+"""`core/recovery` bears this much above the hourly ceiling before it closes a lease."""
+
+SAFETY_SHARE = Decimal("0.98")
+CLOSING_TIME = timedelta(minutes=3)
+"""Money kept back so that a lease is closed before its ceiling, not after."""
+
+USEFUL_RUN = timedelta(hours=1)
+"""Where the work is unknown, a lease must be able to pay for its start and this much."""
+
+NO_LIMIT = Decimal(24 * 365 * 10)
+"""Hours after which a ceiling on money is no ceiling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What one job may spend now. None: no such limit."""
+
+    max_hourly: Decimal | None
+    left: Decimal | None
+    """Under `budget.maxTotalUSD`, everything spent so far taken off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The limits written into a lease."""
+
+    max_usd_per_hour: Decimal
+    max_total: Decimal | None = None
+    lasts: timedelta | None = None
+    """How long the money lasts at the highest rate, less the time to close; None: for ever."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What an account has in use."""
+
+    leases: int = 0
+    hourly: Decimal = Decimal(0)
+
+
+class Money:
+    """Budgets and account limits of one plan."""
+
+    def __init__(self, budgets: Iterable[Budget], leases: Iterable[Lease], now: datetime) -> None:
+        """Open leases that a budget's status does not show yet are counted here."""
+        self._budgets: dict[str, list[Decimal]] = defaultdict(list)
+        self._accounts: dict[str, Account] = defaultdict(Account)
+        reserved: dict[str, Decimal] = defaultdict(Decimal)
+        for lease in leases:
+            if lease.state is LeaseState.CLOSED:
+                continue
+            reserved[lease.namespace] += committed_usd(lease, now)
+            self._use(lease.provider, _rate(lease))
+        for budget in budgets:
+            unseen = max(Decimal(0), reserved[budget.namespace] - budget.committed_usd)
+            self._budgets[budget.namespace].append(budget.free_usd - unseen)
+
+    def free(self, namespace: str) -> Decimal | None:
+        """Dollars the namespace may still commit; None without a GPUBudget."""
+        return min(self._budgets[namespace], default=None) if namespace in self._budgets else None
+
+    def within_limits(self, market: Market, price: Decimal) -> Refusal | None:
+        """Whether the account's own limits leave room for one more lease at this price."""
+        account = market.account
+        if account is None:
+            return None
+        used = self._accounts[account.name]
+        if account.max_leases is not None and used.leases >= account.max_leases:
+            told = f"{used.leases} leases are open, limits.maxLeases is {account.max_leases}"
+            return Refusal(Reason.PROVIDER_LIMIT, told)
+        if account.max_hourly_usd is not None and used.hourly + price > account.max_hourly_usd:
+            told = f"{usd(used.hourly)} USD/h are in use, limits.maxHourlyUSD is "
+            return Refusal(Reason.PROVIDER_LIMIT, told + usd(account.max_hourly_usd))
+        return None
+
+    def spend(self, namespace: str, offer: Offer, ceiling: Ceiling, *, is_home: bool) -> None:
+        """Reserves what the new lease may cost. Home is charged, but leaves no money."""
+        self._use(offer.provider, offer.price_usd_per_hour)
+        if namespace in self._budgets and not is_home:
+            taken = ceiling.max_total or Decimal(0)
+            self._budgets[namespace] = [free - taken for free in self._budgets[namespace]]
+
+    def _use(self, account: str, price: Decimal) -> None:
+        self._accounts[account].leases += 1
+        self._accounts[account].hourly += price
+
+
+def afford(
+    allowance: Allowance, free: Decimal | None, offer: Offer, quote: Quote, terms: Terms
+) -> Refusal | Decimal | None:
+    """The money a lease may use in all (None: unlimited), or why it is too little.
+
+    `free` is what the namespace's budget leaves for rented places; None at home.
+    """
+    if allowance.max_hourly is not None and quote.price > allowance.max_hourly:
+        told = f"{usd(quote.price)} USD/h is above spec.budget.maxHourlyUSD "
+        return Refusal(Reason.PRICE_ABOVE_CAP, told + usd(allowance.max_hourly))
+    needed = _needed(offer, quote, terms)
+    if allowance.left is not None and needed > allowance.left:
+        told = f"{_purpose(terms)} costs {usd(needed)} USD with its reserve, "
+        left = f"{usd(max(Decimal(0), allowance.left))} USD are left of spec.budget.maxTotalUSD"
+        return Refusal(Reason.BUDGET_TOO_SMALL, told + left)
+    if free is not None and needed > free:
+        told = f"{_purpose(terms)} costs {usd(needed)} USD with its reserve, "
+        left = f"the namespace's GPUBudget leaves {usd(max(Decimal(0), free))} USD"
+        return Refusal(Reason.NAMESPACE_BUDGET_EXHAUSTED, told + left)
+    limits = [limit for limit in (allowance.left, free) if limit is not None]
+    return min(limits, default=None)
+
+
+def ceiling_of(
+    total: Decimal | None, allowance: Allowance, offer: Offer, quote: Quote, terms: Terms
+) -> Ceiling:
+    """The limits of a lease that may use `total` dollars.
+
+    The hourly ceiling leaves head-room above the quoted rate, but never so much that the money
+    would end before the expected run does.
+    """
+    highest = quote.price * (FIRM_HEADROOM if offer.is_firm else AUCTION_HEADROOM)
+    if allowance.max_hourly is not None:
+        highest = min(highest, allowance.max_hourly)
+    if total is None or quote.price <= 0:
+        return Ceiling(max(quote.price, highest), total)
+    usable = total * SAFETY_SHARE - quote.line("egress")
+    run_h = _run_h(quote, terms) + hours(CLOSING_TIME)
+    highest = max(quote.price, min(highest, usable / (run_h * RATE_TOLERANCE)))
+    highest = highest.quantize(MICRO, ROUND_DOWN)
+    lasts = usable / (highest * RATE_TOLERANCE) - hours(CLOSING_TIME)
+    return Ceiling(highest, total, None if lasts > NO_LIMIT else span(max(Decimal(0), lasts)))
+
+
+def allowance_of(caps: tuple[Decimal | None, Decimal | None], spent: Decimal) -> Allowance:
+    """`caps` are the job's maxHourlyUSD and maxTotalUSD."""
+    hourly, total = caps
+    return Allowance(hourly, None if total is None else total - spent)
+
+
+def _needed(offer: Offer, quote: Quote, terms: Terms) -> Decimal:
+    """The least money a lease makes sense with, the reserve for closing in time included."""
+    run_h = max(_run_h(quote, terms), hours(offer.min_billable)) + hours(CLOSING_TIME)
+    return (quote.price * RATE_TOLERANCE * run_h + quote.line("egress")) / SAFETY_SHARE
+
+
+def _run_h(quote: Quote, terms: Terms) -> Decimal:
+    """Expected hours of the lease; where the work is unknown, the least that is useful."""
+    if not terms.is_known:
+        return quote.start_h + hours(USEFUL_RUN)
+    return quote.start_h + terms.work_h + quote.rework_h
+
+
+def _purpose(terms: Terms) -> str:
+    return "the remaining work" if terms.is_known else "one useful hour"
+
+
+def _rate(lease: Lease) -> Decimal:
+    price = lease.price_usd_per_hour
+    return lease.offer.price_usd_per_hour if price is None else price

@@ -18,14 +18,13 @@ from overspill.testing.bed.build import build_base
 from overspill.testing.bed.clients import Clients
 from overspill.testing.bed.cluster import Cluster
 from overspill.testing.bed.component import Component
-from overspill.testing.bed.leftovers import remove_node
 from overspill.testing.bed.objectstore import ObjectStore
 from overspill.testing.bed.options import BedOptions
 from overspill.testing.bed.paths import memory_root, registry_root
 from overspill.testing.bed.ports import PortClaims
 from overspill.testing.bed.progress import Progress, silent
 from overspill.testing.bed.realnode import RealNode
-from overspill.testing.bed.reserve import reserve, state_folder
+from overspill.testing.bed.reserve import remove_crashed, reserve, state_folder
 from overspill.testing.bed.waiting import until
 
 
@@ -50,7 +49,7 @@ class Bed(Cluster):
     def start(cls, options: BedOptions | None = None, progress: Progress | None = None) -> Bed:
         """Build what is missing, start everything, and return when the bed takes pods."""
         options, report = options or BedOptions(), progress or silent
-        for crashed in registry.sweep(remove_node):
+        for crashed in registry.sweep(remove_crashed):
             report(f"testbed: cleaned up after bed {crashed}")
         binaries = build_base(report)
         with contextlib.ExitStack() as closing:

@@ -17,7 +17,7 @@ BUSYBOX = "overspill.dev/busybox:1"
 PYTHON = "overspill.dev/python:1"
 PAUSE = "overspill.dev/pause:1"
 
-_RECIPE = "1"
+_RECIPE = "2"
 """Raise this when an image's content changes."""
 
 _NOT_NEEDED = ("debconf", "debconf-2.0", "cdebconf", "dpkg", "tar", "media-types", "install-info")
@@ -72,7 +72,9 @@ def _base(root: Path, scratch: Path, packages: list[str]) -> None:
     for name in ("bin", "sbin", "lib", "lib64"):
         (root / "usr" / name).mkdir(parents=True)
         (root / name).symlink_to(f"usr/{name}")
-    (root / "etc").mkdir()
+    for name in ("etc", "run", "var"):
+        (root / name).mkdir()
+    (root / "var" / "run").symlink_to("/run")  # as in Debian: mounts at either path meet
     (root / "etc" / "passwd").write_text("root:x:0:0::/:/bin/sh\nrunner:x:65532:65532::/tmp:\n")
     (root / "etc" / "group").write_text("root:x:0:\nrunner:x:65532:\n")
     debian.unpack(["busybox-static", *packages], root, scratch)

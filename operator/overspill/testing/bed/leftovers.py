@@ -1,4 +1,4 @@
-"""Removes everything a real node leaves on the machine: containers, mounts, bridge, tables.
+"""Removes everything a real node leaves on the machine: containers, mounts, bridge, rules.
 
 The same steps end a healthy bed and clean up after a crashed one, so the second case is tested
 by the first. Every step is silent about what is already gone.
@@ -26,10 +26,14 @@ def remove_node(state: str) -> None:
     _end_containers(folder / "runc" / "k8s.io")
     _unmount(state)
     bridge.remove(folder.name.removesuffix("-node"))
-    for family in ("ip", "ip6"):
-        _quiet("nft", "delete", "table", family, "kube-proxy")
     _remove_links(state)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_tables() -> None:
+    """Take away kube-proxy's rules. They are one set per machine: only for who has the node."""
+    for family in ("ip", "ip6"):
+        _quiet("nft", "delete", "table", family, "kube-proxy")
 
 
 def _end_containers(root: Path) -> None:

@@ -13,10 +13,13 @@ from typing import IO
 
 from overspill.testing.bed import debian
 from overspill.testing.bed.bridge import Bridge
-from overspill.testing.bed.leftovers import remove_node
+from overspill.testing.bed.leftovers import remove_node, remove_tables
 from overspill.testing.bed.options import BedOptions
 from overspill.testing.bed.paths import registry_root
 from overspill.testing.bed.progress import Progress
+
+LOCK = Path("/run/overspill-real-node.lock")
+"""Bridge, rules and cgroups are the machine's, so this does not depend on user or TMPDIR."""
 
 
 class RealNodeUnavailableError(RuntimeError):
@@ -50,8 +53,19 @@ def reserve(
         return None, reason
     state = state_folder(bed_id)
     state.mkdir(mode=0o700)
+    closing.callback(remove_tables)
     closing.callback(remove_node, str(state))
     return Reservation(state, Bridge.create(bed_id)), ""
+
+
+def remove_crashed(state: str) -> None:
+    """Clean up after a dead bed without touching the rules of a living one."""
+    if not Path(state).exists():
+        return
+    remove_node(state)
+    with LOCK.open("w") as handle:
+        if _lock(handle):
+            remove_tables()
 
 
 def _obstacle() -> str:
@@ -64,7 +78,7 @@ def _obstacle() -> str:
 
 def _prepare(options: BedOptions, progress: Progress, closing: contextlib.ExitStack) -> str:
     """Take the machine-wide lock and install the packages."""
-    handle = closing.enter_context((registry_root() / "real-node.lock").open("w"))
+    handle = closing.enter_context(LOCK.open("w"))
     if not _wait_for(handle, options.real_node_wait_seconds, progress):
         return "another bed has this machine's real node"
     try:

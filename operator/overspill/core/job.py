@@ -21,7 +21,7 @@ from overspill.core.vocabulary import (
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The checkpoint contract. `uri` is the job's base; each attempt writes under its own prefix."""
+    """The checkpoint contract. `uri` is the job's base; each attempt has its own prefix below."""
 
     uri: str
     interval: timedelta
@@ -122,6 +122,15 @@ class Job:
     def is_finished(self) -> bool:
         """Complete or Failed: the job has its one terminal condition."""
         return self.is_true("Complete") or self.is_true("Failed")
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When the terminal condition was written."""
+        for kind in ("Complete", "Failed"):
+            found = self.condition(kind)
+            if found is not None and found.get("status") == "True":
+                return datetime.fromisoformat(str(found["lastTransitionTime"]))
+        return None
 
     @property
     def last_attempt(self) -> int:

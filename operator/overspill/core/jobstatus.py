@@ -7,7 +7,6 @@ in docs/designs/0001. Money strings carry cents or finer; times are RFC 3339, UT
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from overspill.core.decision import Action, Decision
@@ -22,7 +21,6 @@ from overspill.core.statusparts import (
     moves_of,
     place_document,
     stamp,
-    usd,
 )
 from overspill.core.transition import WANTED_STATES
 from overspill.core.vocabulary import ClosingReason, LeaseState, Phase
@@ -38,7 +36,7 @@ ALWAYS = (
 )
 """Written from the first visit on, even when False; the others only while true."""
 
-REFUSED_WAITS = (Reason.SECRET_MISSING, Reason.SECRET_NOT_ALLOWED, Reason.UNKNOWN_SLA_CLASS)
+REFUSED_WAITS = (Reason.UNKNOWN_SLA_CLASS, Reason.TOO_MANY_MOVES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,8 @@ class Facts:
     live: Live = field(default_factory=Live)
     cost: Mapping[str, str] = field(default_factory=dict)
     sla_promised: str = ""
+    obstacle: tuple[Reason, str] | None = None
+    """Something a person must mend first (a Secret), found when the job was to be placed."""
 
 
 def current_lease(leases: Sequence[Lease]) -> Lease | None:
@@ -184,6 +184,9 @@ def _is_running(live: Live) -> bool:
 
 def _decision_told(facts: Facts, lease: Lease | None) -> list[tuple[Condition, Told]]:
     decision = facts.decision
+    if lease is None and facts.obstacle is not None:
+        told = ("True", facts.obstacle[0].value, facts.obstacle[1])
+        return [(Condition.STALLED, told)]
     if decision is None or lease is not None:
         return []
     word = (decision.reason, decision.message)
@@ -293,8 +296,3 @@ def _gist(decision: Mapping[str, Any] | None) -> tuple[Any, ...]:
     if not decision:
         return ()
     return tuple(decision.get(k) for k in ("action", "reason", "provider", "offerID"))
-
-
-def money(value: Decimal) -> str:
-    """Re-exported for the engine: the one way to write dollars."""
-    return usd(value)

@@ -82,7 +82,8 @@ def decision_document(decision: Decision | None) -> dict[str, Any] | None:
             "offerID": decision.offer.offer_id,
             "gpuModel": decision.offer.gpu_model,
         }
-    return _without_none(found)
+    cleaned: dict[str, Any] = _without_none(found)
+    return cleaned
 
 
 def _maybe(value: Decimal | None) -> str | None:

@@ -1,0 +1,1 @@
+"""Acts. Loads a view, decides in the core, applies effects, observes again."""

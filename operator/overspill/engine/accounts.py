@@ -1,0 +1,141 @@
+"""The provider accounts: one live adapter per GPUProvider, its circuit and its cached offers.
+
+`Accounts` follows the view; adapters are rebuilt when the spec or the credentials change.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from overspill.core.errors import OverspillError, ProviderError
+from overspill.core.offer import Offer
+from overspill.core.snapshot import ProviderAccount, ProviderHealth
+from overspill.core.vocabulary import ProviderType
+from overspill.engine.circuit import Circuit
+from overspill.engine.gate import EffectGate, GatedProvider
+from overspill.ports import Clock, Provider
+
+log = logging.getLogger(__name__)
+
+Factory = Callable[[ProviderAccount], Awaitable[tuple[Provider, str]]]
+"""Builds the adapter of an account; the second value changes when its credentials do."""
+
+OFFER_DEADLINE_S = 10.0
+
+
+@dataclass(slots=True)
+class Account:
+    """One account in use."""
+
+    spec: ProviderAccount
+    provider: GatedProvider | None
+    circuit: Circuit
+    fingerprint: str = ""
+    offers: Sequence[Offer] = ()
+    offers_at: float = float("-inf")
+    offers_error: str = ""
+    refreshing: bool = field(default=False)
+
+    @property
+    def is_home(self) -> bool:
+        """Home is asked at every plan; markets are asked once per offer lifetime."""
+        return self.spec.type is ProviderType.IN_CLUSTER
+
+
+class Accounts:
+    """All accounts by GPUProvider name."""
+
+    def __init__(self, factory: Factory, gate: EffectGate, clock: Clock) -> None:
+        self._factory = factory
+        self._gate = gate
+        self._clock = clock
+        self.by_name: dict[str, Account] = {}
+
+    async def follow(self, specs: Sequence[ProviderAccount]) -> None:
+        """Makes the accounts match the GPUProviders; a broken one never stops the others."""
+        for name in set(self.by_name) - {s.name for s in specs}:
+            # A deleted GPUProvider keeps its adapter while leases may still have to be closed.
+            self.by_name[name].spec = replace(self.by_name[name].spec, suspended=True)
+        for spec in specs:
+            await self._follow_one(spec)
+
+    async def _follow_one(self, spec: ProviderAccount) -> None:
+        account = self.by_name.setdefault(spec.name, Account(spec, None, Circuit(spec.name)))
+        try:
+            provider, fingerprint = await self._factory(spec)
+        except OverspillError as error:
+            account.circuit.reason, account.circuit.message = "NotConfigured", str(error)
+            account.circuit.failures = 99
+            account.spec = spec
+            return
+        if account.provider is None or account.fingerprint != fingerprint:
+            account.provider = GatedProvider(provider, self._gate)
+            account.fingerprint = fingerprint
+            account.circuit.succeeded()
+            account.offers_at = float("-inf")
+        account.spec = spec
+
+    def provider(self, name: str) -> GatedProvider | None:
+        """The adapter of an account, None while it cannot be built."""
+        found = self.by_name.get(name)
+        return found.provider if found else None
+
+    def health(self) -> dict[str, ProviderHealth]:
+        """What placement should know of each account."""
+        return {name: a.circuit.health() for name, a in self.by_name.items()}
+
+    def note(self, name: str, error: ProviderError | None) -> None:
+        """Feeds the circuit with the outcome of a call made elsewhere."""
+        account = self.by_name.get(name)
+        if account is None:
+            return
+        if error is None:
+            account.circuit.succeeded()
+        else:
+            account.circuit.failed(error, self._clock.monotonic())
+
+    async def refresh_offers(self) -> bool:
+        """Asks every market whose offers are too old, all at once; True when something changed."""
+        due = [a for a in self.by_name.values() if self._is_due(a)]
+        changed = await asyncio.gather(*(self._refresh(a) for a in due))
+        return any(changed)
+
+    async def home_offers(self) -> list[Offer]:
+        """Fresh offers of home; they come from memory."""
+        found: list[Offer] = []
+        for account in self.by_name.values():
+            if account.is_home and account.provider and not account.spec.suspended:
+                account.offers = await account.provider.offers(None)
+                found.extend(account.offers)
+        return found
+
+    def market_offers(self) -> list[Offer]:
+        """The cached offers of all markets."""
+        return [o for a in self.by_name.values() if not a.is_home for o in a.offers]
+
+    def _is_due(self, account: Account) -> bool:
+        if account.is_home or account.provider is None or account.refreshing:
+            return False
+        now = self._clock.monotonic()
+        ttl = account.provider.capabilities.offer_ttl.total_seconds()
+        return account.circuit.allows(now) and now - account.offers_at >= ttl
+
+    async def _refresh(self, account: Account) -> bool:
+        assert account.provider is not None  # noqa: S101  (is_due checked; narrows the type)
+        account.refreshing = True
+        before = (account.offers, account.circuit.health())
+        try:
+            async with asyncio.timeout(OFFER_DEADLINE_S):
+                account.offers = tuple(await account.provider.offers(None))
+            account.offers_error = ""
+            account.circuit.succeeded()
+        except ProviderError as error:
+            account.circuit.failed(error, self._clock.monotonic())
+            account.offers_error = str(error)
+        except TimeoutError:
+            account.offers_error = f"no offers within {OFFER_DEADLINE_S:.0f} s"
+        finally:
+            account.refreshing = False
+            account.offers_at = self._clock.monotonic()
+        return before != (account.offers, account.circuit.health())

@@ -1,0 +1,146 @@
+"""R6: ends a lease for certain. Closing → Closed → finalizer removed → ledger entry expires.
+
+Proof of absence before forgetting: the last permit is waited out first, then two complete
+listings without the key, then a read that says gone. Errors never lead to removal.
+"""
+
+import logging
+from decimal import Decimal
+
+from overspill.core import transition
+from overspill.core.errors import LeaseNotFound, ProviderError
+from overspill.core.lease import Handle, Lease
+from overspill.core.observation import HeldLease
+from overspill.core.vocabulary import ClosingReason, Phase
+from overspill.engine.context import Engine
+from overspill.engine.gate import GatedProvider
+from overspill.engine.records import record_lease
+from overspill.ports import DeleteLease, ReleaseLease
+from overspill.telemetry import ORPHANS
+
+log = logging.getLogger(__name__)
+
+GONE = (Phase.TERMINATED, Phase.SUCCEEDED, Phase.FAILED)
+
+
+async def end_lease(engine: Engine, lease: Lease) -> None:
+    """One step for a Closing lease; requeues itself until it is Closed."""
+    engine.reports.fence(lease.name)
+    provider = engine.accounts.provider(lease.provider)
+    if provider is None:
+        log.warning("%s cannot be closed: GPUProvider %s is unusable", lease.name, lease.provider)
+        engine.queue.add_after(engine.lease_key(lease), 10)
+        return
+    if provider.capabilities.needs_permits:
+        await _end_paid(engine, lease, provider)
+    else:
+        await _end_home(engine, lease, provider)
+
+
+async def _end_home(engine: Engine, lease: Lease, provider: GatedProvider) -> None:
+    """The child's name is unique: its absence, or its own end, is proof enough."""
+    handle = lease.handle or Handle(lease.key)
+    finished = lease.closing is not None and lease.closing.reason is ClosingReason.FINISHED
+    if not (finished and engine.memory.phase(lease.name) in GONE):
+        await provider.close(handle)
+        try:
+            seen = await provider.observe(handle)
+        except LeaseNotFound:
+            pass
+        else:
+            if seen.phase not in GONE:
+                engine.queue.add_after(engine.lease_key(lease), 2)
+                return
+    await _closed(engine, lease, None)
+
+
+async def _end_paid(engine: Engine, lease: Lease, provider: GatedProvider) -> None:
+    if lease.handle is not None and lease.handle.external_id:
+        await provider.close(lease.handle)  # stops the bill early; proves nothing
+    now = engine.clock.monotonic()
+    wait = engine.memory.quarantine_left(lease, engine.wait_s(lease), now)
+    if wait > 0:
+        engine.queue.add_after(engine.lease_key(lease), wait)
+        return
+    mine = [h for h in await provider.leases() if _is_same(h, lease)]
+    live = [h for h in mine if h.is_live]
+    if live:
+        engine.memory.absences.pop(lease.name, None)
+        for held in live:
+            await provider.close(held.handle)
+        engine.queue.add_after(engine.lease_key(lease), _interval(engine, provider))
+    elif not _absent_twice(engine, lease, provider):
+        engine.queue.add_after(engine.lease_key(lease), _interval(engine, provider))
+    else:
+        await _prove_and_close(engine, lease, provider)
+
+
+def _is_same(held: HeldLease, lease: Lease) -> bool:
+    recorded = lease.handle.external_id if lease.handle else ""
+    return held.handle.key == lease.key or (recorded != "" and held.handle.external_id == recorded)
+
+
+def _interval(engine: Engine, provider: GatedProvider) -> float:
+    lag = provider.capabilities.list_lag.total_seconds()
+    return max(lag, engine.settings.absence_interval_s)
+
+
+def _absent_twice(engine: Engine, lease: Lease, provider: GatedProvider) -> bool:
+    now = engine.clock.monotonic()
+    first = engine.memory.absences.setdefault(lease.name, now)
+    return now > first and now - first >= _interval(engine, provider)
+
+
+async def _prove_and_close(engine: Engine, lease: Lease, provider: GatedProvider) -> None:
+    billed: Decimal | None = None
+    if lease.handle is not None and lease.handle.external_id:
+        try:
+            seen = await provider.observe(lease.handle)
+        except LeaseNotFound as error:
+            billed = error.billed_usd
+        else:
+            if seen.phase not in GONE:
+                engine.memory.absences.pop(lease.name, None)
+                engine.queue.add_after(engine.lease_key(lease), _interval(engine, provider))
+                return
+            billed = seen.billed_usd
+    if billed is None:
+        last = engine.memory.seen.get(lease.name)
+        billed = last.observation.billed_usd if last else None
+    await _closed(engine, lease, billed)
+
+
+async def _closed(engine: Engine, lease: Lease, billed: Decimal | None) -> None:
+    now = engine.clock.now()
+    if lease.closing is not None and lease.closing.reason is ClosingReason.FINISHED:
+        seen = engine.memory.seen.get(lease.name)
+        ended = seen.observation.ends_at if seen and lease.is_home else None
+        now = ended or (lease.closing.requested_at if lease.is_home else now)
+    await record_lease(engine, transition.closed(lease, now, billed))
+    engine.reports.forget(lease.name)
+
+
+async def release(engine: Engine, lease: Lease) -> None:
+    """A Closed lease: the finalizer goes, later the ledger entry."""
+    if lease.has_finalizer:
+        await engine.cluster.record(ReleaseLease(lease))
+        engine.memory.forget_lease(lease.name)
+        engine.tell(lease.job.uid)
+        return
+    closed_at = lease.closed_at or lease.created_at
+    left = engine.settings.retention_s - (engine.clock.now() - closed_at).total_seconds()
+    job_lives = lease.job.uid in engine.cluster.view().jobs
+    if left > 0 or job_lives:
+        engine.queue.add_after(engine.lease_key(lease), max(60.0, left))
+    else:
+        await engine.cluster.record(DeleteLease(lease))
+
+
+async def end_held(engine: Engine, provider: GatedProvider, held: HeldLease, why: str) -> None:
+    """Ends something an account holds that no record wants (sweep)."""
+    log.warning("%s: ending %s (%s)", provider.name, held.handle.key, why)
+    try:
+        await provider.close(held.handle)
+        ORPHANS.labels(provider.name).inc()
+    except ProviderError as error:
+        engine.accounts.note(provider.name, error)

@@ -1,0 +1,146 @@
+"""Gathers the snapshot that placement decides on: view, offers, and facts about each job."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from overspill.core.job import Job
+from overspill.core.lease import Lease
+from overspill.core.offer import Offer
+from overspill.core.portability import portable
+from overspill.core.reasons import Reason
+from overspill.core.snapshot import JobFacts, ProviderAccount, Snapshot
+from overspill.core.transition import WANTED_STATES
+from overspill.core.vocabulary import LeaseState, ProviderType
+from overspill.engine.context import Engine
+from overspill.ports import View
+
+NO_REPORT_URL = (
+    "this market restarts what exits, so a batch job needs a report URL there; "
+    "set report.url in the chart"
+)
+
+
+async def snapshot(engine: Engine) -> Snapshot:
+    """One consistent picture; values only, so that planning may run in a thread."""
+    view = engine.cluster.view()
+    _prune(engine)
+    home = await engine.accounts.home_offers()
+    offers = [*_less_unseen(engine, view, home), *_rented(engine)]
+    view = engine.cluster.view()
+    jobs = tuple(j for j in view.jobs.values() if not j.is_finished and not j.deletion_requested)
+    wanted = {job.ref.uid for job in jobs}
+    return Snapshot(
+        jobs=jobs,
+        leases=tuple(x for x in view.leases.values() if _matters(x, wanted)),
+        offers=tuple(offers),
+        accounts={name: a.spec for name, a in engine.accounts.by_name.items()},
+        classes=dict(view.classes),
+        budgets=tuple(view.budgets),
+        health=engine.accounts.health(),
+        facts={job.ref.uid: _facts(engine, job) for job in jobs},
+        reference_usd_per_gpu_hour=reference(engine, view),
+        stop_failover=_stop(engine),
+    )
+
+
+def _matters(lease: Lease, jobs: set[str]) -> bool:
+    """Open leases always (limits of accounts); closed ones only for jobs still to be decided."""
+    return lease.state is not LeaseState.CLOSED or lease.job.uid in jobs
+
+
+def reference(engine: Engine, view: View) -> Mapping[str, Decimal]:
+    """Reference prices: from settings, overridden by the home provider's."""
+    found = dict(engine.settings.reference_usd)
+    for account in view.accounts.values():
+        found |= dict(account.reference_rates_usd)
+    return found
+
+
+def home_accounts(view: View) -> dict[str, ProviderAccount]:
+    """The GPUProviders that stand for this cluster's own nodes."""
+    return {n: a for n, a in view.accounts.items() if a.type is ProviderType.IN_CLUSTER}
+
+
+def _stop(engine: Engine) -> str:
+    if engine.home.is_stale():
+        return "the view of this cluster's nodes is too old to judge them"
+    return ""
+
+
+def _less_unseen(engine: Engine, view: View, offers: list[Offer]) -> list[Offer]:
+    """Home offers less the GPUs of recorded leases whose pods are not in view yet."""
+    seen = {pod.labels.get("overspill.dev/lease") for pod in engine.home.pods()}
+    taken: dict[str, int] = {}
+    for lease in view.leases.values():
+        unseen = lease.is_home and lease.state in WANTED_STATES and lease.name not in seen
+        if unseen and lease.request.home_node:
+            node = lease.request.home_node
+            taken[node] = taken.get(node, 0) + lease.request.gpu_count
+    return [_less(offer, taken.get(offer.offer_id, 0)) for offer in offers]
+
+
+def _less(offer: Offer, gpus: int) -> Offer:
+    if gpus == 0 or offer.gpu_count == 0:
+        return offer
+    left = offer.gpu_count - gpus
+    if left <= 0:
+        reason = offer.unavailable_reason or "every GPU of the node is promised"
+        return replace(offer, unavailable_reason=reason)
+    return replace(offer, gpu_count=left, price_usd_per_hour=offer.price_per_gpu_hour * left)
+
+
+def _rented(engine: Engine) -> list[Offer]:
+    """Market offers; those that need a report URL we do not have are marked, not hidden."""
+    offers = engine.accounts.market_offers()
+    if engine.settings.report_url:
+        return offers
+    return [_marked(engine, offer) for offer in offers]
+
+
+def _marked(engine: Engine, offer: Offer) -> Offer:
+    provider = engine.accounts.provider(offer.provider)
+    if provider is None or not provider.capabilities.restarts_exited:
+        return offer
+    return replace(offer, unavailable_reason=f"{Reason.REPORT_URL_MISSING}: {NO_REPORT_URL}")
+
+
+def _facts(engine: Engine, job: Job) -> JobFacts:
+    excluded = frozenset(
+        (provider, offer) for uid, provider, offer in engine.memory.excluded if uid == job.ref.uid
+    )
+    running = next(
+        (x.name for x in engine.index.of(job.ref.uid) if x.state is LeaseState.ACTIVE), ""
+    )
+    report = engine.reports.latest(running) if running else None
+    obstacle = engine.memory.obstacles.get(job.ref.uid)
+    return JobFacts(
+        not_portable=_obstacles(engine, job),
+        missing=obstacle[1] if obstacle else "",
+        excluded_offers=excluded,
+        running_lease=running,
+        last_checkpoint_at=report.checkpoint_at if report else job.durable_checkpoint_at,
+    )
+
+
+def _obstacles(engine: Engine, job: Job) -> tuple[str, ...]:
+    """Asked once per generation: reading a template is the dearest part of a snapshot."""
+    key = (job.ref.uid, job.generation)
+    cached = engine.memory.portability.get(key)
+    if cached is None:
+        cached = portable(job.template, job.gpu.count).obstacles
+        engine.memory.portability[key] = cached
+    return cached
+
+
+def _prune(engine: Engine) -> None:
+    now = engine.clock.monotonic()
+    memory, jobs = engine.memory, engine.cluster.view().jobs
+    for key in [k for k, until in memory.excluded.items() if until < now or k[0] not in jobs]:
+        del memory.excluded[key]
+    for gone in [k for k in memory.portability if k[0] not in jobs]:
+        del memory.portability[gone]
+    for uid in [u for u in memory.decisions if u not in jobs]:
+        del memory.decisions[uid]
+    for uid in [u for u in memory.obstacles if u not in jobs]:
+        del memory.obstacles[uid]

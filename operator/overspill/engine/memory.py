@@ -1,0 +1,104 @@
+"""What the engine remembers between two looks; all of it can be rebuilt, none of it is truth.
+
+Monotonic times only. A restart forgets everything here, and the protocol is written so that
+forgetting costs time, never money.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from overspill.core.decision import Decision
+from overspill.core.lease import Handle, Lease
+from overspill.core.observation import HeldLease, Observation
+from overspill.core.reasons import Reason
+from overspill.core.vocabulary import Phase
+
+
+@dataclass(slots=True)
+class StepMemo:
+    """The known outcome of the last `open` step under one permit."""
+
+    seq: int
+    handle: Handle | None
+    next_costs: bool
+    is_complete: bool = False
+
+
+@dataclass(slots=True)
+class Seen:
+    """The last observation of a lease, and since when its phase has been the same."""
+
+    observation: Observation
+    at: float
+    phase_since: float
+
+
+@dataclass(slots=True)
+class Drain:
+    """A lease that is asked to checkpoint before it is left."""
+
+    since: float
+    checkpoint_before: str
+
+
+@dataclass(slots=True)
+class Memory:
+    """Every table is keyed by lease name or job uid, and pruned with the view."""
+
+    first_read: dict[tuple[str, int], float] = field(default_factory=dict)
+    steps: dict[str, StepMemo] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
+    opened_at: dict[str, float] = field(default_factory=dict)
+    missing_since: dict[str, float] = field(default_factory=dict)
+    absences: dict[str, float] = field(default_factory=dict)
+    bills: dict[str, HeldLease] = field(default_factory=dict)
+    drains: dict[str, Drain] = field(default_factory=dict)
+    degraded: dict[str, tuple[Reason, str]] = field(default_factory=dict)
+    near_ceiling: set[str] = field(default_factory=set)
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    excluded: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    obstacles: dict[str, tuple[Reason, str]] = field(default_factory=dict)
+    portability: dict[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
+    losses: deque[tuple[float, str]] = field(default_factory=deque)
+    orphans_seen: dict[str, set[str]] = field(default_factory=dict)
+
+    def note(self, lease: str, observation: Observation, now: float) -> bool:
+        """Keeps an observation; True when its phase changed."""
+        before = self.seen.get(lease)
+        same = before is not None and before.observation.phase is observation.phase
+        since = before.phase_since if before is not None and same else now
+        self.seen[lease] = Seen(observation, now, since)
+        self.missing_since.pop(lease, None)
+        return not same
+
+    def quarantine_left(self, lease: Lease, wait_s: float, now: float) -> float:
+        """Seconds until a call under the lease's last permit cannot execute any more (R5, R6).
+
+        Counted from when *we* first read this permit, so no two clocks need to agree.
+        """
+        if lease.permit is None:
+            return 0.0
+        first = self.first_read.setdefault((lease.name, lease.permit.seq), now)
+        return max(0.0, first + wait_s - now)
+
+    def phase(self, lease: str) -> Phase | None:
+        """The last phase seen of a lease."""
+        found = self.seen.get(lease)
+        return found.observation.phase if found else None
+
+    def forget_lease(self, name: str) -> None:
+        """Drops everything known of a lease that is no more."""
+        for table in (
+            self.steps, self.seen, self.opened_at, self.missing_since, self.absences,
+            self.bills, self.drains, self.degraded,
+        ):  # fmt: skip
+            table.pop(name, None)
+        self.near_ceiling.discard(name)
+        for key in [k for k in self.first_read if k[0] == name]:
+            del self.first_read[key]
+
+    def lost_lately(self, now: float, window_s: float = 60.0) -> int:
+        """Losses within the window."""
+        while self.losses and self.losses[0][0] < now - window_s:
+            self.losses.popleft()
+        return len({name for _, name in self.losses})

@@ -1,0 +1,209 @@
+"""Drives a lease from Planned through Opening to Active (rules R2 to R5).
+
+The heart of money safety. Every costing send is preceded by a recorded permit; an outcome that
+is not known is looked up by key and never repeated blindly.
+"""
+
+import logging
+from datetime import timedelta
+
+from overspill.core import transition
+from overspill.core.errors import (
+    DEFINITIVE_NO,
+    OpenUncertain,
+    ProviderError,
+    RateLimited,
+    Unavailable,
+)
+from overspill.core.lease import Handle, Lease
+from overspill.core.vocabulary import ClosingReason, LeaseState
+from overspill.engine.context import Engine
+from overspill.engine.gate import GatedProvider
+from overspill.engine.memory import StepMemo
+from overspill.engine.records import close_lease, record_lease
+from overspill.engine.requests import SecretProblem, open_request
+from overspill.engine.wanted import unwanted
+from overspill.ports import IdempotencyClass, OpenStep
+
+log = logging.getLogger(__name__)
+
+
+async def open_lease(engine: Engine, lease: Lease) -> None:
+    """One step for a Planned or Opening lease; requeues itself while there is more to do."""
+    why = await unwanted(engine, lease)
+    if why is not None:
+        await close_lease(engine, lease, why.reason, why.message)
+        return
+    provider = engine.accounts.provider(lease.provider)
+    if provider is None:
+        engine.queue.add_after(engine.lease_key(lease), 5)
+        return
+    if _is_too_old(engine, lease):
+        await close_lease(engine, lease, ClosingReason.WITHDRAWN, "could not be opened in time")
+        return
+    memo = engine.memory.steps.get(lease.name)
+    if not provider.capabilities.needs_permits:
+        await _open_free(engine, lease, provider, memo)
+    elif lease.state is LeaseState.PLANNED:
+        await _send(engine, lease, provider, None)
+    elif memo is not None and lease.permit is not None and memo.seq == lease.permit.seq:
+        await _go_on(engine, lease, provider, memo)
+    else:
+        await _resolve(engine, lease, provider)
+
+
+def _is_too_old(engine: Engine, lease: Lease) -> bool:
+    age = (engine.clock.now() - lease.created_at).total_seconds()
+    limit = engine.settings.opening_limit_s
+    return not lease.is_home and age > limit
+
+
+async def _open_free(
+    engine: Engine, lease: Lease, provider: GatedProvider, memo: StepMemo | None
+) -> None:
+    """Home: the child's name is the key; Active is recorded when its pods are bound."""
+    if memo is None or not memo.is_complete:
+        step = await _attempt(engine, lease, provider, None, 30.0)
+        if step is None:
+            return
+        engine.memory.steps[lease.name] = StepMemo(0, step.handle, next_costs=False)
+        engine.memory.steps[lease.name].is_complete = step.is_complete
+        engine.memory.opened_at[lease.name] = engine.clock.monotonic()
+        engine.queue.add_after(engine.lease_key(lease), 0.5)
+        return
+    await _watch_unbound(engine, lease, memo.handle or Handle(lease.key))
+
+
+async def _watch_unbound(engine: Engine, lease: Lease, handle: Handle) -> None:
+    from overspill.engine.care import care_for  # noqa: PLC0415  (care also withdraws what never binds)
+
+    seen = engine.memory.seen.get(lease.name)
+    bound_at = seen.observation.bound_at if seen else None
+    if bound_at is not None:
+        active = transition.active(lease, handle, lease.offer.price_usd_per_hour, bound_at)
+        await record_lease(engine, active)
+    else:
+        await care_for(engine, lease)
+
+
+async def _go_on(engine: Engine, lease: Lease, provider: GatedProvider, memo: StepMemo) -> None:
+    if memo.next_costs:
+        await _send(engine, lease, provider, memo.handle)
+        return
+    step = await _attempt(engine, lease, provider, memo.handle, engine.request_s(lease))
+    if step is not None:
+        await _take(engine, lease, step)
+
+
+async def _resolve(engine: Engine, lease: Lease, provider: GatedProvider) -> None:
+    """R5: the outcome of an earlier send is unknown; the market is asked by key."""
+    wait = engine.memory.quarantine_left(lease, engine.wait_s(lease), engine.clock.monotonic())
+    held = [h for h in await provider.leases() if h.handle.key == lease.key and h.is_live]
+    if held:
+        oldest = min(held, key=lambda h: (h.created_at is None, h.created_at, h.handle.external_id))
+        recorded = dict(lease.handle.data) if lease.handle else {}
+        merged = Handle(
+            lease.key,
+            oldest.handle.external_id,
+            tuple(sorted((recorded | dict(oldest.handle.data)).items())),
+        )
+        log.info("adopting what the market holds under %s", lease.key)
+        await _send(engine, lease, provider, merged)
+    elif provider.capabilities.idempotency is IdempotencyClass.A:
+        await _send(engine, lease, provider, None)
+    elif provider.capabilities.idempotency is IdempotencyClass.D:
+        message = "the outcome of opening is unknown and this market cannot be asked"
+        await record_lease(engine, transition.uncertain(lease, message))
+    elif wait > 0:
+        engine.queue.add_after(engine.lease_key(lease), wait)
+    else:
+        await _send(engine, lease, provider, None)
+
+
+async def _send(
+    engine: Engine, lease: Lease, provider: GatedProvider, handle: Handle | None
+) -> None:
+    """R2 and R3: a permit is committed, then one send inside it, bounded by the election too."""
+    limit = engine.request_s(lease)
+    if engine.leader.remaining_s() < limit:
+        engine.queue.add_after(engine.lease_key(lease), 1)
+        return
+    started = engine.clock.monotonic()
+    permitted = await record_lease(
+        engine,
+        transition.permitted(
+            lease,
+            (engine.leader.identity, engine.leader.epoch),
+            engine.clock.now(),
+            timedelta(seconds=engine.permit_s(lease)),
+            handle,
+        ),
+    )
+    assert permitted.permit is not None  # noqa: S101  (`permitted` just set it)
+    seq = permitted.permit.seq
+    engine.memory.first_read[(lease.name, seq)] = started
+    left = engine.permit_s(lease) - (engine.clock.monotonic() - started)
+    if left <= 0 or engine.leader.remaining_s() < min(limit, left):
+        # Nothing was sent under this permit: that is known, so the next pass may ask for another.
+        engine.memory.steps[lease.name] = StepMemo(seq, handle, next_costs=True)
+        engine.queue.add_after(engine.lease_key(lease), 1)
+        return
+    step = await _attempt(engine, permitted, provider, handle, min(limit, left))
+    if step is not None:
+        await _take(engine, permitted, step)
+
+
+async def _attempt(
+    engine: Engine,
+    lease: Lease,
+    provider: GatedProvider,
+    handle: Handle | None,
+    limit_s: float,
+) -> OpenStep | None:
+    """R4: one call, classified. None: handled here."""
+    seq = lease.permit.seq if lease.permit else 0
+    memo = engine.memory.steps.pop(lease.name, None)
+    try:
+        request = await open_request(engine, lease, handle)
+        step = await provider.open(request, timedelta(seconds=limit_s))
+    except SecretProblem as error:
+        await _refused(engine, lease, error)
+    except DEFINITIVE_NO as error:
+        engine.accounts.note(lease.provider, error)
+        await _refused(engine, lease, error)
+    except RateLimited as error:
+        engine.accounts.note(lease.provider, error)
+        engine.memory.steps[lease.name] = StepMemo(seq, handle, next_costs=True)
+        engine.queue.add_after(engine.lease_key(lease), error.retry_after.total_seconds())
+    except Unavailable as error:
+        # A read inside a free step failed: what was known before is still known.
+        engine.accounts.note(lease.provider, error)
+        if memo is not None and not memo.next_costs:
+            engine.memory.steps[lease.name] = memo
+        engine.queue.add_failed(engine.lease_key(lease))
+    except OpenUncertain as error:
+        log.warning("outcome unknown, will be looked up by key: %s", error)
+        engine.queue.add_failed(engine.lease_key(lease))
+    else:
+        engine.accounts.note(lease.provider, None)
+        engine.queue.forget(engine.lease_key(lease))
+        return step
+    return None
+
+
+async def _take(engine: Engine, lease: Lease, step: OpenStep) -> None:
+    seq = lease.permit.seq if lease.permit else 0
+    if not step.is_complete:
+        engine.memory.steps[lease.name] = StepMemo(seq, step.handle, step.next_costs)
+        delay = 0 if step.next_costs else step.retry_after.total_seconds()
+        engine.queue.add_after(engine.lease_key(lease), delay)
+        return
+    engine.memory.opened_at[lease.name] = engine.clock.monotonic()
+    now = engine.clock.now()
+    await record_lease(engine, transition.active(lease, step.handle, step.price_usd_per_hour, now))
+
+
+async def _refused(engine: Engine, lease: Lease, error: ProviderError) -> None:
+    until = engine.clock.monotonic() + engine.settings.refused_offer_s
+    engine.memory.excluded[(lease.job.uid, lease.provider, lease.offer.offer_id)] = until
+    await close_lease(engine, lease, ClosingReason.REJECTED, str(error)[:512])

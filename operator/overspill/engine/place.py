@@ -1,0 +1,164 @@
+"""Places jobs in batches: snapshot → plan (pure, in a thread) → leases recorded, jobs told.
+
+Woken by every relevant change after a short idle window, and at least every `place_period_s`.
+A decision to place becomes a GPULease (R1) and nothing else; `engine/drive` does the rest.
+"""
+
+import asyncio
+import logging
+from dataclasses import replace
+
+from overspill.core.decision import Action, Decision
+from overspill.core.errors import Conflict, Gone, OverspillError
+from overspill.core.job import Job
+from overspill.core.lease import Lease
+from overspill.core.placement import plan
+from overspill.core.reasons import Reason
+from overspill.core.transition import WANTED_STATES
+from overspill.core.vocabulary import ClosingReason, ProviderType
+from overspill.engine import budgets
+from overspill.engine.context import Engine
+from overspill.engine.freeze import frozen_lease
+from overspill.engine.gather import snapshot
+from overspill.engine.requests import SecretProblem, digest, resolve
+from overspill.ports import Event, PlanLease
+from overspill.telemetry import DECISIONS, PLAN_SECONDS
+
+log = logging.getLogger(__name__)
+
+PARALLEL = 16
+
+
+async def place_forever(engine: Engine) -> None:
+    """The placement loop; an error of one batch never ends it."""
+    while True:
+        await _woken(engine)
+        try:
+            await place_once(engine)
+        except OverspillError as error:
+            log.warning("a placement batch was dropped and will be repeated: %s", error)
+            await engine.clock.sleep(1)
+            engine.want_place()
+
+
+async def _woken(engine: Engine) -> None:
+    """Waits for a change, then for quiet, but never longer than the cap."""
+    try:
+        async with asyncio.timeout(engine.settings.place_period_s):
+            await engine.place_wanted.wait()
+    except TimeoutError:
+        return
+    started = engine.clock.monotonic()
+    while engine.clock.monotonic() - started < engine.settings.place_cap_s:
+        engine.place_wanted.clear()
+        await engine.clock.sleep(engine.settings.place_idle_s)
+        if not engine.place_wanted.is_set():
+            return
+
+
+async def place_once(engine: Engine) -> None:
+    """One batch."""
+    if not engine.leader.is_leader or not engine.cluster.view().synced:
+        return
+    await engine.accounts.follow(list(engine.cluster.view().accounts.values()))
+    seen = await snapshot(engine)
+    with PLAN_SECONDS.time():
+        decisions = await asyncio.to_thread(plan, seen, engine.clock.now())
+    limit = asyncio.Semaphore(PARALLEL)
+
+    async def bounded(decision: Decision) -> None:
+        async with limit:
+            await _apply(engine, decision)
+
+    async with asyncio.TaskGroup() as group:
+        for decision in decisions:
+            if _is_news(engine, decision):
+                group.create_task(bounded(decision))
+
+
+def _is_news(engine: Engine, decision: Decision) -> bool:
+    """Steady answers are not applied again: most of a batch says what the last one said."""
+    before = engine.memory.decisions.get(decision.job.uid)
+    if decision.action in (Action.PLACE, Action.MOVE) or before is None:
+        return True
+    return (before.action, before.reason) != (decision.action, decision.reason)
+
+
+async def _apply(engine: Engine, decision: Decision) -> None:
+    job = engine.cluster.view().jobs.get(decision.job.uid)
+    if job is None:
+        return
+    DECISIONS.labels(decision.action.value, str(decision.reason)).inc()
+    try:
+        if decision.action in (Action.PLACE, Action.MOVE):
+            await _plan_lease(engine, job, decision)
+        elif decision.action is not Action.STAY or decision.job.uid not in engine.memory.decisions:
+            await _remember(engine, job, decision)
+    except (Conflict, Gone):
+        engine.want_place()
+    except SecretProblem as error:
+        word = Reason.SECRET_MISSING if error.is_missing else Reason.SECRET_NOT_ALLOWED
+        engine.memory.obstacles[job.ref.uid] = (word, str(error))
+        engine.tell(job.ref.uid)
+    except OverspillError as error:
+        log.warning("%s could not be placed now: %s", job.ref.name, error)
+        engine.queue.add_failed(("place", job.ref.uid))
+
+
+async def _remember(engine: Engine, job: Job, decision: Decision) -> None:
+    engine.memory.decisions[job.ref.uid] = decision
+    if decision.action is Action.REFUSE:
+        await engine.cluster.record(Event(job, str(decision.reason), decision.message, True))
+    engine.tell(job.ref.uid)
+
+
+async def _plan_lease(engine: Engine, job: Job, decision: Decision) -> None:
+    """R9, then the budget's reservation, then R1."""
+    leases = engine.index.of(job.ref.uid)
+    wanted = [x for x in leases if x.state in WANTED_STATES]
+    if len(wanted) > (1 if decision.action is Action.MOVE else 0):
+        return
+    attempt = max([job.last_attempt, *(x.attempt for x in leases)]) + 1
+    account = engine.accounts.by_name[decision.offer.provider if decision.offer else ""]
+    is_home = account.spec.type is ProviderType.IN_CLUSTER
+    lease = await _with_digest(engine, frozen_lease(engine, job, decision, attempt, home=is_home))
+    engine.memory.obstacles.pop(job.ref.uid, None)
+    if not await budgets.reserve(engine, lease):
+        engine.want_place()
+        return
+    engine.memory.decisions[job.ref.uid] = decision
+    written = await engine.cluster.record(PlanLease(lease))
+    if written is not None:
+        engine.index.note(written.uid)
+        engine.queue.add(engine.lease_key(written))
+    await _announce(engine, job, decision, attempt)
+
+
+async def _with_digest(engine: Engine, lease: Lease) -> Lease:
+    """A rented lease with the digest of the Secrets it will be sent with; refuses early."""
+    workload = lease.request.workload
+    if workload is None or not workload.secret_env:
+        return lease
+    values = await resolve(engine, lease.namespace, workload, lease.offer.trust_tier)
+    request = replace(lease.request, secret_digest=digest(engine, values))
+    return replace(lease, request=request)
+
+
+async def _announce(engine: Engine, job: Job, decision: Decision, attempt: int) -> None:
+    """Events are for news a person wants: leaving home, moving, failing over."""
+    offer = decision.offer
+    if offer is None:
+        return
+    lost = any(
+        x.closing and x.closing.reason is ClosingReason.LOST for x in engine.index.of(job.ref.uid)
+    )
+    word = Reason.BURST_TO_PROVIDER_SELECTED
+    if decision.action is Action.MOVE:
+        word = Reason.REPATRIATION_PAYS
+    elif attempt > 1 and lost:
+        word = Reason.FAILOVER
+    elif engine.accounts.by_name[offer.provider].is_home:
+        return
+    price = decision.price_usd_per_hour or offer.price_usd_per_hour
+    text = f"attempt {attempt}: {offer.place}, {offer.gpu_model}, {price:.2f} USD/h"
+    await engine.cluster.record(Event(job, word.value, f"{text}. {decision.message}"[:1000]))

@@ -1,0 +1,90 @@
+"""Runs the engine's loops while this process leads; wakes them on what the store hears."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from overspill.core.errors import OverspillError
+from overspill.engine import budgets
+from overspill.engine.context import Engine
+from overspill.engine.drive import work_forever
+from overspill.engine.place import place_forever
+from overspill.engine.show import show_accounts
+from overspill.engine.sweep import sweep_forever
+from overspill.engine.watch import observe_many, watch_forever
+
+log = logging.getLogger(__name__)
+
+SHOW_PERIOD_S = 15.0
+
+
+def changed(engine: Engine, kind: str, uid: str) -> None:
+    """The store's listener: which keys a change concerns. `kind` is a resource's Kind."""
+    if kind == "GPULease":
+        job_uid = engine.index.note(uid)
+        engine.queue.add(("lease", uid))
+        if job_uid:
+            engine.tell(job_uid)
+        engine.want_place()
+    elif kind == "GPUJob":
+        _job_changed(engine, uid)
+    else:
+        engine.want_place()
+
+
+def _job_changed(engine: Engine, uid: str) -> None:
+    engine.tell(uid)
+    for lease in engine.index.of(uid):
+        engine.queue.add(engine.lease_key(lease))
+    engine.want_place()
+
+
+async def home_changed(engine: Engine, lease_names: set[str]) -> None:
+    """Pods of our children changed: the leases they belong to are observed at once."""
+    leases = [x for x in engine.cluster.view().leases.values() if x.name in lease_names]
+    await observe_many(engine, leases)
+    engine.want_place()
+
+
+async def run(engine: Engine) -> None:
+    """All loops until cancelled; the end of one ends the process, the kubelet restarts it."""
+    loops: list[Callable[[], Awaitable[None]]] = [
+        lambda: place_forever(engine),
+        lambda: watch_forever(engine),
+        lambda: sweep_forever(engine),
+        lambda: _offers_forever(engine),
+        lambda: _show_forever(engine),
+        *([lambda: work_forever(engine)] * engine.settings.workers),
+    ]
+    async with asyncio.TaskGroup() as group:
+        for loop in loops:
+            group.create_task(loop())  # type: ignore[arg-type]  # all are coroutines
+        wake_everything(engine)
+
+
+def wake_everything(engine: Engine) -> None:
+    """After a start or a change of leader: every lease and job is looked at once."""
+    view = engine.cluster.view()
+    for uid in view.leases:
+        changed(engine, "GPULease", uid)
+    for uid in view.jobs:
+        changed(engine, "GPUJob", uid)
+
+
+async def _offers_forever(engine: Engine) -> None:
+    while True:
+        if engine.leader.is_leader and await engine.accounts.refresh_offers():
+            engine.want_place()
+        await engine.clock.sleep(1)
+
+
+async def _show_forever(engine: Engine) -> None:
+    while True:
+        await engine.clock.sleep(SHOW_PERIOD_S)
+        if not engine.leader.is_leader:
+            continue
+        try:
+            await show_accounts(engine)
+            await budgets.settle(engine)
+        except OverspillError as error:
+            log.warning("statuses of providers and budgets are written next time: %s", error)

@@ -1,0 +1,100 @@
+"""Writes the status of GPUJobs: the only writer, level-triggered, one write when it is worth one.
+
+The document is composed by `core/jobstatus` from the ledger and the last decision.
+"""
+
+from overspill.core import jobstatus
+from overspill.core.cost import job_cost
+from overspill.core.job import Job
+from overspill.core.jobstatus import Facts, Live
+from overspill.core.lease import Lease
+from overspill.core.observation import Report
+from overspill.engine.context import Engine
+from overspill.engine.gather import reference
+from overspill.ports import DeleteJob, Event, JobStatus
+
+
+async def tell_job(engine: Engine, job_uid: str) -> None:
+    """Brings one job's status up to date, ends it when it ended, forgets it after its ttl."""
+    job = engine.cluster.view().jobs.get(job_uid)
+    if job is None or job.deletion_requested:
+        return
+    if job.managed_by not in ("", "overspill.dev/operator"):
+        return
+    leases = engine.index.of(job_uid)
+    document = jobstatus.status_document(_facts(engine, job, leases), engine.clock.now())
+    if jobstatus.differs(job.status, document):
+        await engine.cluster.record(JobStatus(job, document))
+        await _ended(engine, job, document, leases)
+    await _expire(engine, job)
+
+
+def _facts(engine: Engine, job: Job, leases: list[Lease]) -> Facts:
+    now, view = engine.clock.now(), engine.cluster.view()
+    cost = job_cost(job, leases, reference(engine, view), now)
+    klass = engine.klass(job.sla_class)
+    return Facts(
+        job=job,
+        leases=leases,
+        decision=engine.memory.decisions.get(job.ref.uid),
+        obstacle=engine.memory.obstacles.get(job.ref.uid),
+        live=_live(engine, leases),
+        cost=cost.document(),
+        sla_promised=klass.name,
+    )
+
+
+def _live(engine: Engine, leases: list[Lease]) -> Live:
+    lease = jobstatus.current_lease(leases)
+    if lease is None:
+        return Live(report=_last_report(engine, leases))
+    seen = engine.memory.seen.get(lease.name)
+    degraded = engine.memory.degraded.get(lease.name)
+    return Live(
+        observation=seen.observation if seen else None,
+        report=engine.reports.latest(lease.name) or _last_report(engine, leases),
+        degraded=degraded[0] if degraded else None,
+        degraded_message=degraded[1] if degraded else "",
+        near_ceiling=lease.name in engine.memory.near_ceiling,
+    )
+
+
+def _last_report(engine: Engine, leases: list[Lease]) -> Report | None:
+    """The newest attempt's last word, kept for its checkpoint after the attempt is over."""
+    reports = [engine.reports.latest(lease.name) for lease in reversed(leases)]
+    return next((r for r in reports if r is not None and r.checkpoint_uri), None)
+
+
+async def _ended(
+    engine: Engine, job: Job, document: dict[str, object], leases: list[Lease]
+) -> None:
+    """The first write of a terminal condition wakes the leases that are left."""
+    if document["phase"] not in ("Complete", "Failed") or job.is_finished:
+        return
+    for lease in leases:
+        engine.queue.add(engine.lease_key(lease))
+    engine.want_place()
+    words = document["conditions"]
+    assert isinstance(words, list)  # noqa: S101  (composed by jobstatus)
+    end = next(c for c in words if c["type"] == document["phase"])
+    warn = document["phase"] == "Failed"
+    await engine.cluster.record(Event(job, end["reason"], end["message"], warn))
+
+
+async def _expire(engine: Engine, job: Job) -> None:
+    if job.ttl_after_finished is None or not job.is_finished:
+        return
+    end = job.ended_at
+    if end is None:
+        return
+    left = (end + job.ttl_after_finished - engine.clock.now()).total_seconds()
+    if left > 0:
+        engine.queue.add_after(("job", job.ref.uid), left)
+    elif all(_is_settled(lease) for lease in engine.index.of(job.ref.uid)):
+        await engine.cluster.record(DeleteJob(job))
+    else:
+        engine.queue.add_after(("job", job.ref.uid), 5)
+
+
+def _is_settled(lease: Lease) -> bool:
+    return lease.closed_at is not None and not lease.has_finalizer

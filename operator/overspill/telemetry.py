@@ -1,0 +1,21 @@
+"""Metrics of the operator; names follow Prometheus' rules, money is `_usd`.
+
+Imported by every layer but the core. No metric carries a job's name or uid.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+DECISIONS = Counter("overspill_decisions", "Placement decisions.", ["action", "reason"])
+PLAN_SECONDS = Histogram("overspill_plan_seconds", "Time of one placement batch.")
+LEASE_TRANSITIONS = Counter("overspill_lease_transitions", "Lease states entered.", ["state"])
+PROVIDER_CALLS = Histogram(
+    "overspill_provider_call_seconds", "Calls to providers.", ["provider", "call", "outcome"]
+)
+CIRCUIT_OPEN = Gauge("overspill_provider_circuit_open", "1 while unusable.", ["provider"])
+TRUTH_FINDS = Counter("overspill_truth_finds", "Changes that only the truth LIST found.", ["kind"])
+ORPHANS = Counter("overspill_orphans_ended", "Orphans ended by the sweep.", ["provider"])
+SWEEP_STOPPED = Gauge("overspill_sweep_stopped", "1 while the sweep's breaker holds.", ["provider"])
+FAILOVER_STOPPED = Gauge("overspill_failover_stopped", "1 while the loss breaker holds.")
+IS_LEADER = Gauge("overspill_is_leader", "1 on the leader.")
+QUEUE_DEPTH = Gauge("overspill_queue_depth", "Keys waiting in the work-queue.")
+"""Read by alerts: a queue that grows means that the API server or a market is slow."""

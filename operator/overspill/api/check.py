@@ -24,6 +24,8 @@ def complaints(schema: Schema, path: str = "") -> Iterator[str]:
     if schema.get("x-kubernetes-int-or-string"):
         yield from _int_or_string(schema, where)
         return
+    if "type" not in schema and schema.get("x-kubernetes-preserve-unknown-fields"):
+        return
     if schema.get("type") not in TYPES:
         yield f"{where} has no type"
         return

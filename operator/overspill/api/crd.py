@@ -13,7 +13,7 @@ SKELETON: Schema = {
         "description": "Version of the schema of this object: overspill.dev/v1alpha1.",
     },
     "kind": {"type": "string", "description": "The kind of this object."},
-    "metadata": {"type": "object", "description": "Standard metadata of the object."},
+    "metadata": {"type": "object"},  # the API server knows it and takes no other word
 }
 
 

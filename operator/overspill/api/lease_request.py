@@ -10,7 +10,6 @@ from pydantic import Field
 from overspill.api.base import ApiModel
 from overspill.api.scalars import (
     ATOMIC,
-    AnyObject,
     Count,
     Environ,
     ExactNumber,
@@ -24,6 +23,7 @@ from overspill.api.scalars import (
     Version,
     Word,
 )
+from overspill.api.template import FrozenTemplate
 from overspill.core.vocabulary import CapacityType, InterconnectClass, TrustTier
 
 Argument = Annotated[str, Text(max_length=131072)]
@@ -140,7 +140,7 @@ class LeaseRequest(ApiModel):
     """Disk in GiB."""
     working_dir: Annotated[str, Text(max_length=4096)] = ""
     """Working directory of the program."""
-    template: AnyObject | None = None
+    template: FrozenTemplate | None = None
     """The pod template at home; absent when rented."""
     report_url: Annotated[str, Text(max_length=2048)] = ""
     """Where the runner reports; empty: nowhere."""

@@ -58,6 +58,8 @@ def _type(schema: Schema) -> str:
 def _scalar(schema: Schema) -> str:
     if "enum" in schema:
         return " \\| ".join(str(value) for value in schema["enum"])
+    if "type" not in schema:
+        return "as in a Pod"
     if schema.get("format") == "date-time":
         return "time"
     if schema["type"] == "integer":

@@ -5,7 +5,7 @@ Every bound stands twice: for pydantic and in the schema that the API server enf
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -142,12 +142,6 @@ Environ = Annotated[str, Text(pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$", max_lengt
 """The name of an environment variable."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 """A TCP port."""
-
-AnyObject = Annotated[
-    dict[str, Any],
-    WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
-]
-"""JSON of another API, kept as it is."""
 
 SET = Merge("set")
 """A list whose order means nothing."""

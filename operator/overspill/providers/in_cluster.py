@@ -121,7 +121,7 @@ class InCluster:
 
     async def observe(self, handle: Handle) -> Observation:
         """From the pods in view, else from the Job."""
-        child = Child.of(handle)
+        child = await self._located(handle)
         sight = self._sight(child)
         seen = by_pods(child, sight)
         if seen is not None:
@@ -131,18 +131,21 @@ class InCluster:
         found = by_job(child, job, sight) if job is not None else without_job(sight)
         if found is not None:
             return found
-        self._forget(child.key)
+        self._memory.forget(child.key)
+        self._opened.drop(child.key)
         raise LeaseNotFound(f"the cluster has no Job {child.key}", provider=self.name)
 
     async def close(self, handle: Handle) -> None:
         """Deletes the Job in the foreground: it stays listed until its pods are proven gone."""
-        child = Child.of(handle)
+        child = await self._located(handle)
+        self._opened.drop(child.key)
+        if not child.namespace:
+            return
         body: dict[str, Any] = {"propagationPolicy": "Foreground"}
         if child.uid:
             body["preconditions"] = {"uid": child.uid}
-        self._opened.drop(child.key)
         try:
-            await self._verbs.delete(f"{_jobs_path(child.namespace)}/{child.key}", body)
+            await self._verbs.delete(_job_path(child), body)
         except (Gone, Conflict):
             return  # gone, or the name now belongs to another uid: ours is gone all the same
         except ClusterUnavailable as error:
@@ -155,11 +158,19 @@ class InCluster:
         jobs = await self._list_jobs()
         return [_held(job) for job in jobs.values()]
 
+    async def _located(self, handle: Handle) -> Child:
+        """The child of a handle; one that is nothing but a key is looked for in a fresh LIST."""
+        child = Child.of(handle)
+        if child.namespace:
+            return child
+        found = (await self._list_jobs()).get(child.key)
+        return child if found is None else Child.of(handle_of(found))
+
     def _sight(self, child: Child) -> Sight:
         pods = [
             pod
             for pod in self._home.pods()
-            if pod.labels.get(LEASE_LABEL) == child.key and pod.namespace == child.namespace
+            if pod.labels.get(LEASE_LABEL) == child.key and child.namespace in ("", pod.namespace)
         ]
         replaced = self._memory.note(child.key, pods)
         return Sight(
@@ -207,8 +218,10 @@ class InCluster:
 
     async def _fresh_job(self, child: Child) -> Mapping[str, Any] | None:
         """A quorum GET; None when there is none of that uid."""
+        if not child.namespace:
+            return None  # `_located` has just looked for it everywhere
         try:
-            job = await self._verbs.get(f"{_jobs_path(child.namespace)}/{child.key}")
+            job = await self._verbs.get(_job_path(child))
         except Gone:
             return None
         except OverspillError as error:
@@ -238,16 +251,16 @@ class InCluster:
         self._jobs_at = asked_at
         return self._jobs
 
-    def _forget(self, key: str) -> None:
-        self._memory.forget(key)
-        self._opened.drop(key)
-
     def _unavailable(self, doing: str, what: str) -> Unavailable:
         return Unavailable(f"{doing} {what}: the API server did not answer", provider=self.name)
 
 
 def _jobs_path(namespace: str) -> str:
     return f"/apis/batch/v1/namespaces/{namespace}/jobs"
+
+
+def _job_path(child: Child) -> str:
+    return f"{_jobs_path(child.namespace)}/{child.key}"
 
 
 def _held(job: Mapping[str, Any]) -> HeldLease:

@@ -102,6 +102,13 @@ def child_labels(request: OpenRequest) -> dict[str, str]:
     }
 
 
+def planned_nodes(request: OpenRequest) -> tuple[str, ...]:
+    """The nodes that placement chose: one, or one for each rank of a gang."""
+    node = request.lease.request.home_node
+    named = request.offer.attribute("nodes").split(",")
+    return (node,) if node else tuple(name for name in named if name)
+
+
 def label_value(name: str) -> str:
     """A name as a label value: itself, or cut to 63 characters with a digest when longer."""
     if len(name) <= 63:
@@ -153,11 +160,10 @@ def _steer(spec: dict[str, Any], request: OpenRequest) -> None:
     required = affinity.setdefault("requiredDuringSchedulingIgnoredDuringExecution", {})
     terms = required.get("nodeSelectorTerms") or [{}]
     required["nodeSelectorTerms"] = [_also(term, demands) for term in terms]
-    if node := request.lease.request.home_node:
+    preferred = affinity.setdefault("preferredDuringSchedulingIgnoredDuringExecution", [])
+    for node in planned_nodes(request):
         field = {"key": "metadata.name", "operator": "In", "values": [node]}
-        affinity.setdefault("preferredDuringSchedulingIgnoredDuringExecution", []).append(
-            {"weight": 100, "preference": {"matchFields": [field]}}
-        )
+        preferred.append({"weight": 100, "preference": {"matchFields": [field]}})
 
 
 def _also(term: Mapping[str, Any], demands: list[dict[str, Any]]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ request; None means: only the Job can tell (no pod in view, or a pod failed and 
 controller judges whether that was the command or a disruption).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,13 +26,14 @@ class Child:
 
     key: str
     namespace: str
+    """Empty when only the key is known."""
     uid: str
     size: int
     """Pods of a complete gang."""
 
     @classmethod
     def of(cls, handle: Handle) -> "Child":
-        """Reads a handle that `open` or `leases` made."""
+        """Reads a handle that `open` or `leases` made, or one of nothing but the key."""
         size = int(handle.get("pods", "1"))
         return cls(handle.key, handle.get("namespace"), handle.external_id, size)
 
@@ -164,18 +165,23 @@ def _seen(
     node: str = "",
 ) -> Observation:
     pods = sight.pods
-    bound = bool(pods) and all(pod.node for pod in pods)
-    started = [pod.started_at for pod in pods if pod.started_at is not None]
+    is_bound = bool(pods) and all(pod.node for pod in pods)
+    ended = phase in (Phase.SUCCEEDED, Phase.FAILED)
     return Observation(
         phase=phase,
         reason=reason,
         message=message,
         exit_code=exit_code,
         node=node or ",".join(sorted({pod.node for pod in pods if pod.node})),
-        started_at=max(started, default=None),
-        # The last pod of a gang completes it; a pod that has just been bound has no time yet.
-        bound_at=(max(started) if len(started) == len(pods) else sight.now) if bound else None,
+        started_at=_latest(pod.started_at for pod in pods),
+        ends_at=_latest(pod.finished_at for pod in pods) if ended else None,
+        # The last pod completes a gang.
+        bound_at=(_latest(pod.bound_at for pod in pods) or sight.now) if is_bound else None,
     )
+
+
+def _latest(times: Iterable[datetime | None]) -> datetime | None:
+    return max((time for time in times if time is not None), default=None)
 
 
 def _exit_code(pods: Sequence[PodState]) -> int | None:

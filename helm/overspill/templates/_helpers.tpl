@@ -58,3 +58,10 @@ helm.sh/hook: post-install
 helm.sh/hook-weight: "5"
 helm.sh/hook-delete-policy: hook-failed
 {{- end }}
+
+{{/* "true" when the cluster has no such object yet. On the very first install it does not even
+     have the kind, and asking for it would be an error. */}}
+{{- define "overspill.isNew" -}}
+{{- $served := .root.Capabilities.APIVersions.Has (printf "overspill.dev/v1alpha1/%s" .kind) }}
+{{- if not (and $served (lookup "overspill.dev/v1alpha1" .kind "" .name)) }}true{{ end }}
+{{- end }}

@@ -1,0 +1,57 @@
+"""Installs the chart on a cluster of the test bed: the roles that tests and the demo run with.
+
+The operator's Deployment gets no replica by default: tests run the operator as a process of
+their own, with a token of the chart's ServiceAccount, so that its roles are really enforced.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from overspill.testing.bed.cluster import Cluster
+
+CRD_WAIT = "30s"
+
+
+@dataclass(frozen=True)
+class ChartOptions:
+    """Where and how. `values` are the chart's values by dotted path, in JSON."""
+
+    release: str = "overspill"
+    namespace: str = "overspill-system"
+    replicas: int = 0
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+def root() -> Path:
+    """The checkout's chart."""
+    for parent in Path(__file__).resolve().parents:
+        if (parent / "helm" / "overspill" / "Chart.yaml").is_file():
+            return parent / "helm" / "overspill"
+    raise FileNotFoundError("helm/overspill not found: run from a checkout")
+
+
+def install(cluster: Cluster, options: ChartOptions | None = None) -> str:
+    """Installs or upgrades the release and waits for its CRDs; what Helm printed."""
+    wanted = options or ChartOptions()
+    values = {"replicaCount": wanted.replicas, **wanted.values}
+    printed = cluster.helm(
+        "upgrade", "--install", wanted.release, str(root()), "--namespace", wanted.namespace,
+        "--create-namespace", *(f"--set-json={k}={json.dumps(v)}" for k, v in values.items()),
+    )  # fmt: skip
+    cluster.kubectl(
+        "wait", "--for=condition=Established", f"--timeout={CRD_WAIT}", "crd", *_crds(cluster)
+    )
+    return printed
+
+
+def uninstall(cluster: Cluster, options: ChartOptions | None = None) -> str:
+    """Uninstalls the release; CRDs and the cluster secret stay unless told otherwise."""
+    wanted = options or ChartOptions()
+    return cluster.helm("uninstall", wanted.release, "--namespace", wanted.namespace)
+
+
+def _crds(cluster: Cluster) -> list[str]:
+    names = cluster.kubectl("get", "crd", "-o", "name").split()
+    return [n.split("/")[1] for n in names if n.endswith(".overspill.dev")]

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from overspill.api import API_VERSION
 from overspill.core.errors import Gone, OverspillError
 from overspill.kube.mapping.writing import instant
-from overspill.kube.resources import API_VERSION, Kind
+from overspill.kube.resources import Kind
 from overspill.ports import Clock, Event, KubeVerbs
 
 CONTROLLER = "overspill.dev/operator"
@@ -22,6 +23,12 @@ MAX_SERIES = 5000
 MAX_NOTE = 1024
 
 log = logging.getLogger(__name__)
+
+
+def micro_time(moment: datetime) -> str:
+    """MicroTime: the API wants exactly six digits of fraction."""
+    written = instant(moment.replace(microsecond=0)) or ""
+    return f"{written.removesuffix('Z')}.{moment.microsecond:06d}Z"
 
 
 @dataclass(slots=True)
@@ -57,7 +64,7 @@ class Events:
 
     async def _again(self, known: _Series) -> bool:
         """Raises the count; False when the first event has expired on the server."""
-        series = {"count": known.count + 1, "lastObservedTime": _micro(self._clock.now())}
+        series = {"count": known.count + 1, "lastObservedTime": micro_time(self._clock.now())}
         try:
             await self._verbs.patch(known.path, {"series": series})
         except Gone:
@@ -85,7 +92,7 @@ def _body(event: Event, now: datetime, instance: str) -> dict[str, Any]:
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "eventTime": _micro(now),
+        "eventTime": micro_time(now),
         "reportingController": CONTROLLER,
         "reportingInstance": instance,
         "action": event.reason,
@@ -100,12 +107,6 @@ def _body(event: Event, now: datetime, instance: str) -> dict[str, Any]:
             "uid": event.job.ref.uid,
         },
     }
-
-
-def _micro(moment: datetime) -> str:
-    """MicroTime: the API wants exactly six digits of fraction."""
-    written = instant(moment.replace(microsecond=0)) or ""
-    return f"{written.removesuffix('Z')}.{moment.microsecond:06d}Z"
 
 
 def _fingerprint(event: Event) -> str:

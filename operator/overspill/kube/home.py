@@ -12,11 +12,10 @@ from typing import Any
 from overspill.kube.heartbeats import Heartbeats
 from overspill.kube.informer import Informer, Source
 from overspill.kube.mapping.pods import read_node, read_pod
-from overspill.kube.resources import GROUP, NODES, PODS
+from overspill.kube.resources import LEASE_LABEL, NODES, PODS
 from overspill.kube.wire import Wire
 from overspill.ports import Clock, NodeState, PodState
 
-OUR_LABEL = f"{GROUP}/lease"
 HOLDING = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
 """Pods that occupy a node, as far as the API server can select them."""
 
@@ -39,9 +38,9 @@ class KubeHome:
     def __init__(self, wire: Wire, clock: Clock, options: HomeOptions | None = None) -> None:
         self._options = options or HomeOptions()
         self._nodes = self._informer(wire, clock, NODES, self._node_params(), read_node)
-        ours = {"labelSelector": OUR_LABEL}
+        ours = {"labelSelector": LEASE_LABEL}
         self._ours = self._informer(wire, clock, PODS, ours, read_pod)
-        others = {"labelSelector": f"!{OUR_LABEL}", "fieldSelector": HOLDING}
+        others = {"labelSelector": f"!{LEASE_LABEL}", "fieldSelector": HOLDING}
         self._others = self._informer(wire, clock, PODS, others, _with_gpus)
         self._heartbeats = Heartbeats(
             wire, clock, self._options.heartbeat_poll_s, self._options.blind_after_s

@@ -2,11 +2,10 @@
 
 from enum import StrEnum
 
-GROUP = "overspill.dev"
-VERSION = "v1alpha1"
-API_VERSION = f"{GROUP}/{VERSION}"
+from overspill.api import API_VERSION, GROUP
+
 LEASE_FINALIZER = f"{GROUP}/lease"
-OUR_LABEL_PREFIX = f"{GROUP}/"
+LEASE_LABEL = f"{GROUP}/lease"
 
 NODES = "/api/v1/nodes"
 PODS = "/api/v1/pods"

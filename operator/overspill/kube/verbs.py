@@ -18,7 +18,7 @@ from kubernetes.aio import client
 from overspill.core.errors import ClusterUnavailable, Gone
 from overspill.kube import credentials
 from overspill.kube.answers import Refused, error_of, error_of_status
-from overspill.kube.wire import Listing, WatchLimits
+from overspill.kube.wire import DEFAULT_LIMITS, Listing, WatchLimits
 
 __all__ = ["Refused", "Verbs", "connect"]
 
@@ -90,7 +90,7 @@ class Verbs:
         self,
         path: str,
         params: Mapping[str, str] | None = None,
-        limits: WatchLimits = WatchLimits(),  # noqa: B008  (frozen value, never changed)
+        limits: WatchLimits = DEFAULT_LIMITS,
     ) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
         """Events as (type, object) until the server ends the watch; see `wire.Wire`."""
         doing = f"watching {path}"

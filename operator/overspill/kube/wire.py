@@ -25,6 +25,9 @@ class WatchLimits:
     inactivity_s: float = 70.0
 
 
+DEFAULT_LIMITS = WatchLimits()
+
+
 class Wire(KubeVerbs, Protocol):
     """The verbs, and reading whole collections with their version."""
 
@@ -35,7 +38,7 @@ class Wire(KubeVerbs, Protocol):
         self,
         path: str,
         params: Mapping[str, str] | None = None,
-        limits: WatchLimits = WatchLimits(),
+        limits: WatchLimits = DEFAULT_LIMITS,
     ) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
         """Events as (type, object), bookmarks too, until the server ends the watch.
 

@@ -99,8 +99,9 @@ def _placement(spec: Fields) -> dict[str, Any]:
     placement, failback = spec.inside("placement"), spec.inside("failback")
     verified = placement if placement.has("minVerification") else spec.inside("verification")
     field = "minVerification" if verified is placement else "mode"
+    may_burst = Burst.ALLOWED if spec.inside("budget").has("maxTotalUSD") else Burst.NEVER
     return {
-        "burst": placement.word("burst", Burst, Burst.ALLOWED),
+        "burst": placement.word("burst", Burst, may_burst),
         "burst_after": placement.seconds("burstAfterSeconds"),
         "providers": placement.texts("providers"),
         "regions": placement.texts("regions"),

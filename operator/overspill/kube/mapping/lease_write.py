@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from overspill.api import API_VERSION, GROUP
 from overspill.core.lease import Closing, Handle, Lease, Permit
 from overspill.kube.mapping.offer import write_offer
 from overspill.kube.mapping.request import write_request
 from overspill.kube.mapping.writing import instant, money, present
-from overspill.kube.resources import API_VERSION, GROUP, LEASE_FINALIZER, Kind
+from overspill.kube.resources import LEASE_FINALIZER, Kind
 
 
 def lease_manifest(lease: Lease) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from overspill.core.offer import Offer
 from overspill.core.vocabulary import CapacityType, InterconnectClass, TrustTier
 from overspill.kube.mapping.reading import Fields
-from overspill.kube.mapping.writing import instant, money, pair, present, seconds
+from overspill.kube.mapping.writing import instant, money, pair, present, ratio, seconds
 
 
 def read_offer(offer: Fields) -> Offer:
@@ -43,14 +43,12 @@ def read_offer(offer: Fields) -> Offer:
 
 def write_offer(offer: Offer) -> dict[str, Any]:
     """`spec.offer` of the core's Offer."""
-    return present(
+    named = {"offerID": offer.offer_id, "place": offer.place, "gpuModel": offer.gpu_model}
+    return named | present(
         {
             "provider": offer.provider,
-            "offerID": offer.offer_id,
-            "place": offer.place,
             "capacityType": offer.capacity_type.value,
             "trustTier": offer.trust_tier.value,
-            "gpuModel": offer.gpu_model,
             "gpuCount": offer.gpu_count,
             "pricePerHourUSD": money(offer.price_usd_per_hour),
             "asOfTime": instant(offer.as_of),
@@ -61,7 +59,7 @@ def write_offer(offer: Offer) -> dict[str, Any]:
             "interconnect": offer.interconnect.value,
             "isDivisible": offer.is_divisible,
             "isFirm": offer.is_firm,
-            "reliability": money(offer.reliability),
+            "reliability": ratio(offer.reliability),
             "verification": offer.verification,
             "egressUSDPerGiB": money(offer.egress_usd_per_gib),
             "coldStartSeconds": seconds(offer.cold_start),

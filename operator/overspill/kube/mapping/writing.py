@@ -14,6 +14,11 @@ def money(amount: Decimal | None) -> str | None:
     return written.rstrip("0").rstrip(".") if "." in written else written
 
 
+def ratio(share: Decimal | None) -> str | None:
+    """A share from 0 to 1, with the twelve decimals that the API keeps."""
+    return None if share is None else money(round(min(max(share, Decimal(0)), Decimal(1)), 12))
+
+
 def instant(moment: datetime | None) -> str | None:
     """RFC 3339 in UTC; fractions only where there are any."""
     if moment is None:

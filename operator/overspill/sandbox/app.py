@@ -1,0 +1,115 @@
+"""Wires one sandbox: the shared world, the markets over it, the fault layer and the control.
+
+`serve` is what the command line runs; it returns when told to stop, and leaves nothing behind.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from overspill.sandbox.clock import SandboxClock
+from overspill.sandbox.control import Control
+from overspill.sandbox.executor.idle import IdleExecutor
+from overspill.sandbox.fault_layer import FaultLayer, Handler
+from overspill.sandbox.faults import Faults
+from overspill.sandbox.hosts import HostKeeper
+from overspill.sandbox.ledger import Ledger
+from overspill.sandbox.markets.akash.chain import AkashOptions, Chain
+from overspill.sandbox.markets.akash.routes import AkashApi
+from overspill.sandbox.options import SandboxOptions
+from overspill.sandbox.supply import load_supply
+from overspill.sandbox.timeline import Timeline
+from overspill.sandbox.workload import Executor
+from overspill.sandbox.world import World
+
+_TICK_S = 0.1
+_MAX_BODY = 4 * 2**20
+
+
+class SandboxApp:
+    """The parts of one sandbox, wired."""
+
+    def __init__(self, options: SandboxOptions) -> None:
+        clock, timeline = SandboxClock(options.time_scale), Timeline()
+        supply = load_supply(options.supply, options.seed)
+        ledger = Ledger(self._now, options.ledger)
+        faults = Faults(clock, ledger)
+        executor: Executor = IdleExecutor(clock.now)
+        self.world = World(clock, timeline, supply, ledger, faults, executor, options.seed)
+        self.chain = Chain(self.world, _akash(options))
+        self.akash = AkashApi(self.chain, options.api_key)
+        self.layer = FaultLayer(self.world, self.akash.key_of)
+        self.control = Control(self.chain, HostKeeper(self.world, [self.akash]))
+
+    def web(self) -> web.Application:
+        """The aiohttp application."""
+
+        @web.middleware
+        async def faults(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self.layer.handle(request, handler)
+
+        app = web.Application(middlewares=[faults], client_max_size=_MAX_BODY)
+        app.add_routes(self.akash.routes())
+        app.add_routes(self.control.routes())
+        return app
+
+    def _now(self) -> float:
+        return self.world.now()
+
+    def facts(self) -> dict[str, str]:
+        """What a client must know beside the URL."""
+        return {"bridge_address": ""}
+
+    def notes(self) -> list[str]:
+        """Sentences for the person who started it."""
+        return ["Leases run nothing (no --allow-exec); they only become available."]
+
+    async def tick(self) -> None:
+        """Lets time pass between requests."""
+        while True:
+            self.world.timeline.run(self.world.clock.now())
+            self.chain.settle_all()
+            await asyncio.sleep(_TICK_S)
+
+    async def close(self) -> None:
+        """Ends what runs and closes the ledger."""
+        await self.layer.close()
+        await self.world.executor.close()
+        self.world.ledger.close()
+
+
+@asynccontextmanager
+async def running(options: SandboxOptions) -> AsyncIterator[SandboxApp]:
+    """A sandbox that listens while the context is open; its `world.base_url` says where."""
+    app = SandboxApp(options)
+    runner = web.AppRunner(app.web(), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    site = web.TCPSite(runner, options.host, options.port)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    app.world.base_url = f"http://{host}:{port}"
+    ticking = asyncio.create_task(app.tick())
+    try:
+        yield app
+    finally:
+        ticking.cancel()
+        await asyncio.gather(ticking, return_exceptions=True)
+        await runner.cleanup()
+        await app.close()
+
+
+async def serve(options: SandboxOptions, ready: Callable[[SandboxApp], Awaitable[None]]) -> None:
+    """Listens until `ready` returns."""
+    async with running(options) as app:
+        await ready(app)
+
+
+def _akash(options: SandboxOptions) -> AkashOptions:
+    return AkashOptions(
+        wallet_usd=options.wallet_usd,
+        deposit_usd=options.deposit_usd,
+        managed_deposits=options.managed_deposits,
+        trial=options.trial,
+    )

@@ -1,0 +1,233 @@
+"""The sandbox's own surface under `/_sandbox`: ledger, summary, faults, hosts, clock, leases.
+
+For tests, the demo and people with curl; no market has it. It listens on loopback only.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from aiohttp import web
+
+from overspill.sandbox.clock import iso
+from overspill.sandbox.faults import HTTP_ACTIONS, MARKET_ACTIONS
+from overspill.sandbox.hosts import HostKeeper
+from overspill.sandbox.markets.akash.chain import Chain, closed_reason
+from overspill.sandbox.markets.akash.state import UACT_PER_USD, Deployment, Lease, usd
+from overspill.sandbox.summary import summarise
+from overspill.sandbox.supply import Host
+from overspill.sandbox.workload import NotPossibleError
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class Control:
+    """Handlers over one sandbox."""
+
+    def __init__(self, chain: Chain, hosts: HostKeeper) -> None:
+        self._chain = chain
+        self._world = chain.world
+        self._hosts = hosts
+
+    def routes(self) -> list[web.RouteDef]:
+        """Every control path."""
+        lease = "/_sandbox/leases/{lease}"
+        made: list[tuple[Callable[..., web.RouteDef], str, Handler]] = [
+            (web.get, "/_sandbox/ledger", self._ledger),
+            (web.get, "/_sandbox/summary", self._summary),
+            (web.get, "/_sandbox/hosts", self._list_hosts),
+            (web.post, "/_sandbox/hosts/{host}/kill", self._kill),
+            (web.post, "/_sandbox/hosts/{host}/revive", self._revive),
+            (web.post, "/_sandbox/hosts/{host}/price", self._price),
+            (web.get, "/_sandbox/faults", self._list_faults),
+            (web.post, "/_sandbox/faults", self._add_fault),
+            (web.delete, "/_sandbox/faults", self._clear_faults),
+            (web.delete, "/_sandbox/faults/{id}", self._clear_faults),
+            (web.get, "/_sandbox/clock", self._clock),
+            (web.post, "/_sandbox/clock/advance", self._advance),
+            (web.post, "/_sandbox/wallet", self._wallet),
+            (web.post, f"{lease}/cut", self._cut),
+            (web.post, f"{lease}/heal", self._heal),
+            (web.post, f"{lease}/close", self._close),
+            (web.post, f"{lease}/reclaim", self._reclaim),
+            (web.post, f"{lease}/finish", self._finish),
+            (web.get, f"{lease}/logs", self._logs),
+            (web.get, f"{lease}/services", self._services),
+        ]
+        return [method(path, self._answered(handler)) for method, path, handler in made]
+
+    async def _ledger(self, request: web.Request) -> web.Response:
+        since = int(request.query.get("since", "0"))
+        entries = self._world.ledger.entries()[since:]
+        return web.json_response({"entries": [asdict(entry) for entry in entries]})
+
+    async def _summary(self, request: web.Request) -> web.Response:
+        accrued: dict[str, Decimal] = {}
+        for deployment in self._chain.deployments.values():
+            running = sum((usd(lease.charged) for lease in deployment.running), Decimal(0))
+            if running:
+                accrued[deployment.key] = accrued.get(deployment.key, Decimal(0)) + running
+        body = summarise(self._world.ledger.entries(), accrued)
+        body["wallet_usd"] = format(usd(self._chain.wallet), "f")
+        body["now"] = iso(self._world.now())
+        return web.json_response(body)
+
+    async def _list_hosts(self, request: web.Request) -> web.Response:
+        hosts = self._world.supply.hosts.values()
+        return web.json_response({"hosts": [_host_json(host) for host in hosts]})
+
+    async def _kill(self, request: web.Request) -> web.Response:
+        body, host = await _body(request), self._host(request)
+        self._hosts.kill(host)
+        if "close_after_s" in body:
+            reason = closed_reason(str(body.get("reason", "unstable")))
+            for deployment, lease in self._chain.leases_of(host):
+                self._later(float(body["close_after_s"]), deployment, lease, reason)
+        return web.json_response(_host_json(host))
+
+    async def _revive(self, request: web.Request) -> web.Response:
+        host = self._host(request)
+        self._hosts.revive(host)
+        return web.json_response(_host_json(host))
+
+    async def _price(self, request: web.Request) -> web.Response:
+        host = self._host(request)
+        host.usd_per_gpu_hour = Decimal(str((await _body(request))["usd_per_gpu_hour"]))
+        return web.json_response(_host_json(host))
+
+    async def _list_faults(self, request: web.Request) -> web.Response:
+        rules = [asdict(rule) for rule in self._world.faults.rules()]
+        return web.json_response({"rules": rules, "actions": {**HTTP_ACTIONS, **MARKET_ACTIONS}})
+
+    async def _add_fault(self, request: web.Request) -> web.Response:
+        return web.json_response(asdict(self._world.faults.add(await _body(request))), status=201)
+
+    async def _clear_faults(self, request: web.Request) -> web.Response:
+        wanted = request.match_info.get("id")
+        self._world.faults.clear(None if wanted is None else int(wanted))
+        return web.json_response({"rules": len(self._world.faults.rules())})
+
+    async def _clock(self, request: web.Request) -> web.Response:
+        return web.json_response({"now": iso(self._world.now()), "scale": self._world.clock.scale})
+
+    async def _advance(self, request: web.Request) -> web.Response:
+        now = self._world.clock.advance(float((await _body(request))["seconds"]))
+        self._world.timeline.run(now)
+        self._chain.settle_all()
+        return web.json_response({"now": iso(now)})
+
+    async def _wallet(self, request: web.Request) -> web.Response:
+        self._chain.wallet = Decimal(str((await _body(request))["usd"])) * UACT_PER_USD
+        return web.json_response({"wallet_usd": format(usd(self._chain.wallet), "f")})
+
+    async def _cut(self, request: web.Request) -> web.Response:
+        for name in self._lease_names(request):
+            self._world.executor.cut(name)
+        return web.json_response({"cut": True})
+
+    async def _heal(self, request: web.Request) -> web.Response:
+        for name in self._lease_names(request):
+            self._world.executor.heal(name)
+        return web.json_response({"cut": False})
+
+    async def _close(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        reason = closed_reason(str(body.get("reason", "unstable")))
+        for deployment, lease in self._leases(request):
+            self._later(float(body.get("after_s", 0)), deployment, lease, reason)
+        self._world.timeline.run(self._world.clock.now())
+        return web.json_response({"reason": reason})
+
+    async def _reclaim(self, request: web.Request) -> web.Response:
+        window = float((await _body(request)).get("window_s", 3600))
+        for deployment, lease in self._leases(request):
+            self._chain.reclaim(deployment, lease, window)
+        return web.json_response({"window_s": window})
+
+    async def _finish(self, request: web.Request) -> web.Response:
+        code = int((await _body(request)).get("exit_code", 0))
+        for name in self._lease_names(request):
+            self._world.executor.finish(name, code)
+        return web.json_response({"exit_code": code})
+
+    async def _logs(self, request: web.Request) -> web.Response:
+        logs = {
+            copy: text.decode(errors="replace")
+            for name in self._lease_names(request, only_running=False)
+            for copy, text in self._world.executor.logs(name).items()
+        }
+        return web.json_response({"logs": logs})
+
+    async def _services(self, request: web.Request) -> web.Response:
+        names = self._lease_names(request)
+        found = {name: self._world.executor.services(name) for name in names}
+        return web.json_response(
+            {name: [asdict(state) for state in states] for name, states in found.items()}
+        )
+
+    def _later(self, seconds: float, deployment: Deployment, lease: Lease, reason: str) -> None:
+        when = self._world.clock.now() + seconds
+        self._world.timeline.at(when, lambda _: self._chain.end_lease(deployment, lease, reason))
+
+    def _host(self, request: web.Request) -> Host:
+        found = self._hosts.find(request.match_info["host"])
+        if found is None:
+            raise LookupError(f"There is no host {request.match_info['host']!r}.")
+        return found
+
+    def _leases(
+        self, request: web.Request, *, only_running: bool = True
+    ) -> list[tuple[Deployment, Lease]]:
+        wanted = request.match_info["lease"]
+        found = [
+            (deployment, lease)
+            for deployment in self._chain.deployments.values()
+            if wanted in {deployment.dseq, deployment.key}
+            for lease in (deployment.running if only_running else deployment.leases)
+        ]
+        if not found:
+            raise LookupError(f"There is no running lease {wanted!r}; give its dseq or its key.")
+        return found
+
+    def _lease_names(self, request: web.Request, *, only_running: bool = True) -> list[str]:
+        leases = self._leases(request, only_running=only_running)
+        return [deployment.lease_name(lease) for deployment, lease in leases]
+
+    def _answered(self, handler: Handler) -> Handler:
+        async def answered(request: web.Request) -> web.Response:
+            self._world.timeline.run(self._world.clock.now())
+            self._chain.settle_all()
+            try:
+                return await handler(request)
+            except LookupError as error:
+                return web.json_response({"message": str(error)}, status=404)
+            except NotPossibleError as error:
+                return web.json_response({"message": str(error)}, status=409)
+            except (ValueError, TypeError) as error:
+                return web.json_response({"message": str(error)}, status=400)
+
+        return answered
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    if not await request.read():
+        return {}
+    body = await request.json()
+    if not isinstance(body, dict):
+        raise TypeError("The body must be a JSON object.")
+    return body
+
+
+def _host_json(host: Host) -> dict[str, Any]:
+    return {
+        "name": host.name,
+        "model": host.gpu.model,
+        "gpus": host.gpus,
+        "free_gpus": host.free.gpus,
+        "usd_per_gpu_hour": format(host.usd_per_gpu_hour, "f"),
+        "region": host.region,
+        "audited": host.audited,
+        "online": host.online,
+        "leases": sorted(host.rented),
+    }

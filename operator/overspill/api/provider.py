@@ -28,7 +28,15 @@ Rates = Annotated[dict[str, RateUSD], Field(max_length=128)]
 Endpoint = Annotated[str, Text(pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$", max_length=1024)]
 """A base URL without credentials, query or fragment."""
 
-_LOCAL = "['localhost', '127.0.0.1', '[::1]', '::1']"
+_HOST = "url(self.endpoint).getHostname()"
+_IS_SAFE_ENDPOINT = (
+    "!has(self.endpoint) || url(self.endpoint).getScheme() == 'https' || "
+    "(has(self.config) && 'allowPlainHttp' in self.config "
+    "&& self.config['allowPlainHttp'] == 'true') || "
+    f"{_HOST} == 'localhost' || (isIP({_HOST}) && (ip({_HOST}).isLoopback() || "
+    "['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']"
+    f".exists(private, cidr(private).containsIP(ip({_HOST})))))"
+)
 
 
 class CredentialsRef(ApiModel):
@@ -131,11 +139,9 @@ class GPUProviderSpec(ApiModel):
             ".capacityType",
         ),
         Rule(
-            "!has(self.endpoint) || url(self.endpoint).getScheme() == 'https' || "
-            f"url(self.endpoint).getHostname() in {_LOCAL} || "
-            "url(self.endpoint).getHostname().endsWith('.svc') || "
-            "url(self.endpoint).getHostname().endsWith('.svc.cluster.local')",
-            "endpoint must be https, or inside the cluster or on this host: credentials go there",
+            _IS_SAFE_ENDPOINT,
+            "endpoint must be https, as credentials go there; http only to a private address "
+            "or with config.allowPlainHttp",
             ".endpoint",
         ),
     )

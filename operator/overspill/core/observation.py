@@ -73,3 +73,5 @@ class Report:
     checkpoint_at: datetime | None = None
     progress_percent: int | None = None
     gpus: tuple[GpuEvidence, ...] = field(default=())
+    has_stopped: bool = False
+    """The command ended because it was told to (stop, deadline, the place's signal): no outcome."""

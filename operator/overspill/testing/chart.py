@@ -40,9 +40,8 @@ def install(cluster: Cluster, options: ChartOptions | None = None) -> str:
         "upgrade", "--install", wanted.release, str(root()), "--namespace", wanted.namespace,
         "--create-namespace", *(f"--set-json={k}={json.dumps(v)}" for k, v in values.items()),
     )  # fmt: skip
-    cluster.kubectl(
-        "wait", "--for=condition=Established", f"--timeout={CRD_WAIT}", "crd", *_crds(cluster)
-    )
+    if crds := _crds(cluster):
+        cluster.kubectl("wait", "--for=condition=Established", f"--timeout={CRD_WAIT}", *crds)
     return printed
 
 
@@ -54,4 +53,4 @@ def uninstall(cluster: Cluster, options: ChartOptions | None = None) -> str:
 
 def _crds(cluster: Cluster) -> list[str]:
     names = cluster.kubectl("get", "crd", "-o", "name").split()
-    return [n.split("/")[1] for n in names if n.endswith(".overspill.dev")]
+    return [name for name in names if name.endswith(".overspill.dev")]

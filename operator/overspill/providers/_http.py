@@ -167,7 +167,7 @@ class MarketHttp:
         except _NEVER_LEFT as error:
             why = f"no connection ({type(error).__name__}), nothing was sent"
             raise Unavailable(self._words(call, why), provider=self._target.provider) from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
             raise self.failure(call, f"the exchange broke ({type(error).__name__})") from None
 
     def _stream(self, call: Call) -> Any:
@@ -181,7 +181,7 @@ class MarketHttp:
                 raise self.failure(call, "the answer is encoded though we asked for plain")
             return b""
         read = bytearray()
-        async for chunk in got.aiter_raw():
+        async for chunk in got.aiter_bytes():
             read += chunk
             if len(read) > limit:
                 if is_good:

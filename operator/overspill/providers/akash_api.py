@@ -124,9 +124,12 @@ class Api:
         return (await self.http.read(call, wire.HeldAnswer)).data
 
     async def bids(self, dseq: str) -> list[wire.Bid]:
-        """Every bid so far, of any state."""
+        """Every bid so far, of any state; none for an order too fresh to be known."""
         call = Call("GET", "/v1/bids", "read the bids", params={"dseq": dseq})
-        return [entry.bid for entry in (await self.http.read(call, wire.Bids)).data]
+        try:
+            return [entry.bid for entry in (await self.http.read(call, wire.Bids)).data]
+        except LeaseNotFound:
+            return []
 
     async def close(self, dseq: str) -> None:
         """Ends lease, bill and escrow; silent when the market knows it no more."""

@@ -100,9 +100,7 @@ def _exposed(service: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _endpoints(service: Mapping[str, Any]) -> list[dict[str, int]]:
-    kinds = sorted(
-        _SHARED_HTTP if expose["port"] == 80 else _RANDOM_PORT for expose in _exposed(service)
-    )
+    kinds = [_SHARED_HTTP if e["port"] == 80 else _RANDOM_PORT for e in _exposed(service)]
     # the kind 0 is left out, as Go's JSON does
     return [{**({"kind": kind} if kind else {}), "sequence_number": 0} for kind in kinds]
 

@@ -68,7 +68,14 @@ class Opening:
 
     async def take(self, request: OpenRequest, handle: Handle) -> OpenStep:
         """Step three. The same bid may be sent again: the market skips what exists."""
-        manifest_text = await self._manifest(request, handle.external_id)
+        manifest_text = self._manifests.get(handle.external_id)
+        if manifest_text is None:
+            # we restarted since the order was made: the lease may stand already
+            before = await self._known(handle.external_id)
+            lease = live_lease(before)
+            if lease is not None and has_manifest(lease):
+                return await self._complete(request, handle, lease)
+            manifest_text = await self._rebuilt_manifest(request, before)
         try:
             held = await self._api.take(manifest_text, _bid_of(handle))
         except BidClosed:
@@ -145,21 +152,26 @@ class Opening:
         self._quoting.pop(handle.external_id, None)
         return OpenStep(_with_lease(handle, lease.id), True, price_usd_per_hour=price)
 
-    async def _manifest(self, request: OpenRequest, dseq: str) -> str:
-        """The manifest as the market gave it, or rebuilt and proven equal by its hash."""
-        known = self._manifests.get(dseq)
-        if known is not None:
-            return known
+    async def _known(self, dseq: str) -> wire.Held:
+        try:
+            return await self._api.held(dseq)
+        except LeaseNotFound:
+            raise NoCapacity(
+                f"{self._api.name}: the deployment is gone", provider=self._api.name
+            ) from None
+
+    async def _rebuilt_manifest(self, request: OpenRequest, held: wire.Held) -> str:
+        """The manifest made again, and proven equal by the hash that the chain recorded."""
         rebuilt = manifest(sdl_document(request, self._asked))
-        held = await self._api.held(dseq)
-        if held.deployment.hash and not is_hash_of(held.deployment.hash, rebuilt):
-            await self._api.drop(dseq)
-            raise OfferRejected(
-                f"{self._api.name}: the deployment was made from other values (a Secret changed "
-                "since); it is being closed",
-                provider=self._api.name,
-            )
-        return rebuilt
+        recorded = held.deployment.hash
+        if not recorded or is_hash_of(recorded, rebuilt):
+            return rebuilt
+        await self._api.drop(held.deployment.id.dseq)
+        raise OfferRejected(
+            f"{self._api.name}: the deployment was made from other values (a Secret changed "
+            "since); it is being closed",
+            provider=self._api.name,
+        )
 
     def _wanted(self, request: OpenRequest, handle: Handle) -> Wanted:
         return Wanted(

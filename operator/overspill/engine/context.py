@@ -65,7 +65,8 @@ class Engine:
     leader: Leadership
     home: HomeView
     read_secret: SecretReader
-    runner_script: str
+    off_loop: Callable[..., Awaitable[Any]] = asyncio.to_thread
+    """Runs CPU-heavy pure work beside the loop; simulations run it in place."""
     queue: WorkQueue = field(default_factory=WorkQueue)
     memory: Memory = field(default_factory=Memory)
     place_wanted: asyncio.Event = field(default_factory=asyncio.Event)

@@ -10,7 +10,6 @@ from overspill.core.offer import Offer
 from overspill.core.portability import portable
 from overspill.core.reasons import Reason
 from overspill.core.snapshot import JobFacts, ProviderAccount, Snapshot
-from overspill.core.transition import WANTED_STATES
 from overspill.core.vocabulary import LeaseState, ProviderType
 from overspill.engine.context import Engine
 from overspill.ports import View
@@ -73,7 +72,9 @@ def _less_unseen(engine: Engine, view: View, offers: list[Offer]) -> list[Offer]
     seen = {pod.labels.get("overspill.dev/lease") for pod in engine.home.pods()}
     taken: dict[str, int] = {}
     for lease in view.leases.values():
-        unseen = lease.is_home and lease.state in WANTED_STATES and lease.name not in seen
+        # Once the child was made, the home adapter itself counts it until its pods are in view.
+        unopened = lease.is_home and lease.state is LeaseState.PLANNED
+        unseen = unopened and lease.name not in seen and lease.name not in engine.memory.steps
         if unseen and lease.request.home_node:
             node = lease.request.home_node
             taken[node] = taken.get(node, 0) + lease.request.gpu_count

@@ -14,6 +14,7 @@ class LeaseIndex:
         self._cluster = cluster
         self._by_job: dict[str, set[str]] = {}
         self._job_of: dict[str, str] = {}
+        self._uid_of: dict[str, str] = {}
 
     def note(self, lease_uid: str) -> str:
         """Takes in a change; returns the uid of the job concerned, "" when unknown."""
@@ -22,6 +23,7 @@ class LeaseIndex:
             job = self._job_of.pop(lease_uid, "")
             self._by_job.get(job, set()).discard(lease_uid)
             return job
+        self._uid_of[lease.name] = lease_uid
         self._job_of[lease_uid] = lease.job.uid
         self._by_job.setdefault(lease.job.uid, set()).add(lease_uid)
         return lease.job.uid
@@ -31,3 +33,7 @@ class LeaseIndex:
         leases = self._cluster.view().leases
         found = [leases[uid] for uid in self._by_job.get(job_uid, ()) if uid in leases]
         return sorted(found, key=lambda lease: lease.attempt)
+
+    def named(self, name: str) -> Lease | None:
+        """A lease by its name, which is its key everywhere outside the API server."""
+        return self._cluster.view().leases.get(self._uid_of.get(name, ""))

@@ -63,7 +63,7 @@ async def place_once(engine: Engine) -> None:
     await engine.accounts.follow(list(engine.cluster.view().accounts.values()))
     seen = await snapshot(engine)
     with PLAN_SECONDS.time():
-        decisions = await asyncio.to_thread(plan, seen, engine.clock.now())
+        decisions = await engine.off_loop(plan, seen, engine.clock.now())
     limit = asyncio.Semaphore(PARALLEL)
 
     async def bounded(decision: Decision) -> None:

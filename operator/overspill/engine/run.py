@@ -11,7 +11,7 @@ from overspill.engine.drive import work_forever
 from overspill.engine.place import place_forever
 from overspill.engine.show import show_accounts
 from overspill.engine.sweep import sweep_forever
-from overspill.engine.watch import observe_many, watch_forever
+from overspill.engine.watch import WATCHED, observe_many, watch_forever
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,8 @@ def _job_changed(engine: Engine, uid: str) -> None:
 
 async def home_changed(engine: Engine, lease_names: set[str]) -> None:
     """Pods of our children changed: the leases they belong to are observed at once."""
-    leases = [x for x in engine.cluster.view().leases.values() if x.name in lease_names]
-    await observe_many(engine, leases)
+    leases = [found for name in lease_names if (found := engine.index.named(name)) is not None]
+    await observe_many(engine, [x for x in leases if x.state in WATCHED])
     engine.want_place()
 
 

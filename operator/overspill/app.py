@@ -1,0 +1,51 @@
+"""The operator: `kopf run -m overspill.app`. kopf is its shell and its ear, nothing more.
+
+It hosts the process (login, start, end) and delivers events of our kinds; it never writes to our
+objects: no create, update or delete handlers, no timers, no daemons, no finalizers of its own.
+"""
+
+import dataclasses
+import datetime
+from typing import Any
+
+import kopf
+
+from overspill import handlers
+from overspill.kube.login import login as login_info
+from overspill.kube.verbs import connect
+from overspill.settings import Settings
+from overspill.wiring import Process
+
+__all__ = ["handlers"]
+
+LOGIN_LASTS = datetime.timedelta(seconds=60)
+"""kopf asks for credentials anew after this time, so that a rotated token is taken up."""
+
+
+@kopf.on.startup()
+async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
+    """Configures kopf and starts everything else; returns at once."""
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.networking.request_timeout = 30
+    settings.watching.inactivity_timeout = 70
+    own = Settings()
+    process = Process(own, await connect(own.kubeconfig))
+    memo.process, memo.store = process, process.store
+    await process.start()
+
+
+@kopf.on.cleanup()
+async def stop(memo: kopf.Memo, **_: Any) -> None:
+    """Ends everything; the election lease is given up so that a successor need not wait."""
+    process = getattr(memo, "process", None)
+    if process is not None:
+        await process.stop()
+
+
+@kopf.on.login()
+async def login(**_: Any) -> kopf.ConnectionInfo:
+    """The same credentials as our own client's, read afresh."""
+    found = await login_info(Settings().kubeconfig)
+    until = datetime.datetime.now(datetime.UTC) + LOGIN_LASTS
+    return kopf.ConnectionInfo(**dataclasses.asdict(found), expiration=until)

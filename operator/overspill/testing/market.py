@@ -1,0 +1,171 @@
+"""A market in memory, of any idempotency class, with a ledger that is the truth of every test.
+
+It lies on purpose: lost answers, late execution, lagging lists. Used by simulations of the
+engine; the real markets' shapes are the sandbox's business.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from overspill.core.errors import LeaseNotFound, NoCapacity, OpenUncertain, Unavailable
+from overspill.core.lease import Handle
+from overspill.core.observation import HeldLease, Observation
+from overspill.core.offer import Offer, Requirements
+from overspill.core.vocabulary import CapacityType, Phase, TrustTier
+from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
+
+
+@dataclass
+class Held:
+    """One thing the market sold."""
+
+    external_id: str
+    key: str
+    created_at: datetime
+    phase: Phase = Phase.RUNNING
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+    visible_from: float = 0.0
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it still bills."""
+        return self.ended_at is None
+
+
+@dataclass
+class Lies:
+    """How often what goes wrong; probabilities per call, seconds for delays."""
+
+    lose_answer: float = 0.0
+    fail_before: float = 0.0
+    fail_read: float = 0.0
+    late_s: float = 0.0
+    late: float = 0.0
+    list_lag_s: float = 0.0
+
+
+@dataclass
+class FakeMarket:
+    """`ports.Provider`. `sold` is the append-only ledger; `creates` counts requests received."""
+
+    clock: Clock
+    name: str = "market"
+    klass: IdempotencyClass = IdempotencyClass.B
+    lies: Lies = field(default_factory=Lies)
+    random: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311  (seeded, reproducible on purpose)
+    price: Decimal = Decimal("2.00")
+    gpus: int = 64
+    sold: list[Held] = field(default_factory=list)
+    creates: list[str] = field(default_factory=list)
+    closed_while_active: list[str] = field(default_factory=list)
+    full: bool = False
+
+    def __post_init__(self) -> None:
+        self.capabilities = Capabilities(
+            idempotency=self.klass,
+            list_lag=timedelta(seconds=self.lies.list_lag_s),
+            quarantine=timedelta(seconds=60),
+            not_found_grace=timedelta(seconds=30 + self.lies.list_lag_s),
+        )
+
+    async def offers(self, requirements: Requirements | None) -> Sequence[Offer]:
+        """One divisible offer of H100s."""
+        return [
+            Offer(
+                provider=self.name,
+                offer_id="h100",
+                place=f"{self.name}/somewhere",
+                capacity_type=CapacityType.ON_DEMAND,
+                trust_tier=TrustTier.CLOUD,
+                gpu_model="h100",
+                gpu_count=self.gpus,
+                price_usd_per_hour=self.price * self.gpus,
+                gpu_memory_gib=Decimal(80),
+                is_divisible=True,
+                as_of=self.clock.now(),
+            )
+        ]
+
+    async def open(self, request: OpenRequest) -> OpenStep:
+        """Sells one lease per request received, unless class A recognises the key."""
+        if self._happens(self.lies.fail_before):
+            raise OpenUncertain("the connection broke", provider=self.name)
+        if self.full:
+            raise NoCapacity("nothing left", provider=self.name)
+        if self._happens(self.lies.late):
+            asyncio.get_running_loop().call_later(self.lies.late_s, self._sell, request)
+            raise OpenUncertain("no answer in time", provider=self.name)
+        held = self._sell(request)
+        await self.clock.sleep(0.05)
+        if self._happens(self.lies.lose_answer):
+            raise OpenUncertain("the answer was lost", provider=self.name)
+        handle = Handle(request.key, held.external_id)
+        gpus = request.gpu_count * request.num_nodes
+        return OpenStep(handle, is_complete=True, price_usd_per_hour=self.price * gpus)
+
+    async def observe(self, handle: Handle) -> Observation:
+        """The phase of what was sold."""
+        self._maybe_unreadable()
+        held = next((h for h in self.sold if h.external_id == handle.external_id), None)
+        if held is None or not held.is_live:
+            raise LeaseNotFound("gone", provider=self.name)
+        return Observation(held.phase, exit_code=held.exit_code)
+
+    async def close(self, handle: Handle) -> None:
+        """Ends what has that id."""
+        self._maybe_unreadable()
+        for held in self.sold:
+            if held.external_id == handle.external_id and held.is_live:
+                held.ended_at = self.clock.now()
+                self.closed_while_active.append(held.key)
+
+    async def leases(self) -> Sequence[HeldLease]:
+        """What is live and already listed."""
+        self._maybe_unreadable()
+        now = self.clock.monotonic()
+        return [
+            HeldLease(Handle(h.key, h.external_id), True, h.created_at)
+            for h in self.sold
+            if h.is_live and h.visible_from <= now
+        ]
+
+    def live(self) -> list[Held]:
+        """What bills now, whatever the lists say."""
+        return [h for h in self.sold if h.is_live]
+
+    def finish(self, key: str, exit_code: int = 0) -> None:
+        """The workload of a lease ends."""
+        for held in self.sold:
+            if held.key == key and held.is_live:
+                held.phase = Phase.SUCCEEDED if exit_code == 0 else Phase.FAILED
+                held.exit_code = exit_code
+
+    def vanish(self, key: str) -> None:
+        """The host of a lease goes away and stops billing."""
+        for held in self.sold:
+            if held.key == key and held.is_live:
+                held.ended_at = self.clock.now()
+
+    def _sell(self, request: OpenRequest) -> Held:
+        self.creates.append(request.key)
+        known = [h for h in self.sold if h.key == request.key and h.is_live]
+        handle = request.handle.external_id if request.handle else ""
+        adopted = [h for h in known if h.external_id == handle]
+        if adopted or (known and self.klass is IdempotencyClass.A):
+            return (adopted or known)[0]
+        visible = self.clock.monotonic() + self.lies.list_lag_s
+        held = Held(f"x{len(self.sold)}", request.key, self.clock.now(), visible_from=visible)
+        self.sold.append(held)
+        return held
+
+    def _maybe_unreadable(self) -> None:
+        if self._happens(self.lies.fail_read):
+            raise Unavailable("no answer", provider=self.name)
+
+    def _happens(self, probability: float) -> bool:
+        return probability > 0 and self.random.random() < probability

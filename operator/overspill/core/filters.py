@@ -37,6 +37,8 @@ class Refusal:
 
     reason: Reason
     message: str
+    clears: bool = False
+    """True: time alone may clear it, so the job waits instead of being refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,10 +253,11 @@ def _account(_n: Needs, offer: Offer, market: Market) -> Refusal | None:
     if market.account is None:
         return Refusal(Reason.PROVIDER_UNUSABLE, f"there is no GPUProvider {offer.provider}")
     if market.account.suspended:
-        return Refusal(Reason.PROVIDER_UNUSABLE, f"GPUProvider {offer.provider} is suspended")
+        told = f"GPUProvider {offer.provider} is suspended"
+        return Refusal(Reason.PROVIDER_UNUSABLE, told, clears=True)
     if not market.health.is_usable:
         told = market.health.message or market.health.reason or "it does not answer"
-        return Refusal(Reason.PROVIDER_UNUSABLE, told)
+        return Refusal(Reason.PROVIDER_UNUSABLE, told, clears=True)
     return None
 
 

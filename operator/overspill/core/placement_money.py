@@ -95,10 +95,10 @@ class Money:
         used = self._accounts[account.name]
         if account.max_leases is not None and used.leases >= account.max_leases:
             told = f"{used.leases} leases are open, limits.maxLeases is {account.max_leases}"
-            return Refusal(Reason.PROVIDER_LIMIT, told)
+            return Refusal(Reason.PROVIDER_LIMIT, told, clears=True)
         if account.max_hourly_usd is not None and used.hourly + price > account.max_hourly_usd:
             told = f"{usd(used.hourly)} USD/h are in use, limits.maxHourlyUSD is "
-            return Refusal(Reason.PROVIDER_LIMIT, told + usd(account.max_hourly_usd))
+            return Refusal(Reason.PROVIDER_LIMIT, told + usd(account.max_hourly_usd), clears=True)
         return None
 
     def spend(self, namespace: str, offer: Offer, ceiling: Ceiling, *, is_home: bool) -> None:
@@ -114,24 +114,24 @@ class Money:
 
 
 def afford(
-    allowance: Allowance, free: Decimal | None, offer: Offer, quote: Quote, terms: Terms
+    allowance: Allowance, free: Decimal | None, quote: Quote, needed: Decimal, purpose: str
 ) -> Refusal | Decimal | None:
     """The money a lease may use in all (None: unlimited), or why it is too little.
 
-    `free` is what the namespace's budget leaves for rented places; None at home.
+    `free` is what the namespace's budget leaves for rented places, None at home; `needed` and
+    `purpose` come from `least_money`.
     """
     if allowance.max_hourly is not None and quote.price > allowance.max_hourly:
         told = f"{usd(quote.price)} USD/h is above spec.budget.maxHourlyUSD "
         return Refusal(Reason.PRICE_ABOVE_CAP, told + usd(allowance.max_hourly))
-    needed = _needed(offer, quote, terms)
     if allowance.left is not None and needed > allowance.left:
-        told = f"{_purpose(terms)} costs {usd(needed)} USD with its reserve, "
+        told = f"{purpose} costs {usd(needed)} USD with its reserve, "
         left = f"{usd(max(Decimal(0), allowance.left))} USD are left of spec.budget.maxTotalUSD"
         return Refusal(Reason.BUDGET_TOO_SMALL, told + left)
     if free is not None and needed > free:
-        told = f"{_purpose(terms)} costs {usd(needed)} USD with its reserve, "
+        told = f"{purpose} costs {usd(needed)} USD with its reserve, "
         left = f"the namespace's GPUBudget leaves {usd(max(Decimal(0), free))} USD"
-        return Refusal(Reason.NAMESPACE_BUDGET_EXHAUSTED, told + left)
+        return Refusal(Reason.NAMESPACE_BUDGET_EXHAUSTED, told + left, clears=True)
     limits = [limit for limit in (allowance.left, free) if limit is not None]
     return min(limits, default=None)
 
@@ -152,9 +152,16 @@ def ceiling_of(
     usable = total * SAFETY_SHARE - quote.line("egress")
     run_h = _run_h(quote, terms) + hours(CLOSING_TIME)
     highest = max(quote.price, min(highest, usable / (run_h * RATE_TOLERANCE)))
-    highest = highest.quantize(MICRO, ROUND_DOWN)
+    highest = max(quote.price, highest.quantize(MICRO, ROUND_DOWN))
     lasts = usable / (highest * RATE_TOLERANCE) - hours(CLOSING_TIME)
     return Ceiling(highest, total, None if lasts > NO_LIMIT else span(max(Decimal(0), lasts)))
+
+
+def least_money(offer: Offer, quote: Quote, terms: Terms) -> tuple[Decimal, str]:
+    """The least money a lease makes sense with, its reserve included, and what it would buy."""
+    run_h = max(_run_h(quote, terms), hours(offer.min_billable)) + hours(CLOSING_TIME)
+    needed = (quote.price * RATE_TOLERANCE * run_h + quote.line("egress")) / SAFETY_SHARE
+    return needed, "the remaining work" if terms.is_known else "one useful hour"
 
 
 def allowance_of(caps: tuple[Decimal | None, Decimal | None], spent: Decimal) -> Allowance:
@@ -163,21 +170,11 @@ def allowance_of(caps: tuple[Decimal | None, Decimal | None], spent: Decimal) ->
     return Allowance(hourly, None if total is None else total - spent)
 
 
-def _needed(offer: Offer, quote: Quote, terms: Terms) -> Decimal:
-    """The least money a lease makes sense with, the reserve for closing in time included."""
-    run_h = max(_run_h(quote, terms), hours(offer.min_billable)) + hours(CLOSING_TIME)
-    return (quote.price * RATE_TOLERANCE * run_h + quote.line("egress")) / SAFETY_SHARE
-
-
 def _run_h(quote: Quote, terms: Terms) -> Decimal:
     """Expected hours of the lease; where the work is unknown, the least that is useful."""
     if not terms.is_known:
         return quote.start_h + hours(USEFUL_RUN)
     return quote.start_h + terms.work_h + quote.rework_h
-
-
-def _purpose(terms: Terms) -> str:
-    return "the remaining work" if terms.is_known else "one useful hour"
 
 
 def _rate(lease: Lease) -> Decimal:

@@ -1,0 +1,201 @@
+"""One job as placement sees it, and the answers that need no offer.
+
+A job that another controller manages, that is suspended, that has an attempt on its way (R9), or
+whose deadline has passed is answered here. Also the order in which jobs are served. Called by
+`placement`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from overspill.core.cost import spent_usd
+from overspill.core.decision import Action, Decision
+from overspill.core.job import Job
+from overspill.core.lease import Lease
+from overspill.core.placement_money import Allowance, allowance_of
+from overspill.core.pricing import remaining_work
+from overspill.core.reasons import Reason
+from overspill.core.sla import SlaClass
+from overspill.core.snapshot import JobFacts
+from overspill.core.statusparts import moves_of
+from overspill.core.vocabulary import ClosingReason, Fencing, LeaseState
+
+OURS = ("", "overspill.dev/operator")
+"""Values of `spec.managedBy` that leave the job to us."""
+
+AGING_STEP = timedelta(hours=4)
+"""Waiting this long lifts a job above the next higher class, so that nobody starves."""
+
+MOVED = (
+    ClosingReason.LOST,
+    ClosingReason.MISMATCH,
+    ClosingReason.SUPERSEDED,
+    ClosingReason.PREEMPTED,
+)
+"""Ends of an attempt after which the next one is a failover."""
+
+_IN_FLIGHT: Mapping[LeaseState, Reason] = {
+    LeaseState.UNCERTAIN: Reason.LEASE_UNCERTAIN,
+    LeaseState.OPENING: Reason.LEASE_OPENING,
+    LeaseState.PLANNED: Reason.LEASE_PLANNED,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A job with everything that belongs to it. `sla` is None when its class does not exist."""
+
+    job: Job
+    sla: SlaClass | None
+    facts: JobFacts
+    leases: tuple[Lease, ...]
+    now: datetime
+
+    @cached_property
+    def active(self) -> Lease | None:
+        """The newest lease the job runs on."""
+        found = [le for le in self.leases if le.state is LeaseState.ACTIVE]
+        return max(found, key=lambda le: le.attempt, default=None)
+
+    @cached_property
+    def has_run(self) -> bool:
+        """Whether any attempt ever started."""
+        return self.first_start is not None
+
+    @cached_property
+    def first_start(self) -> datetime | None:
+        """When the first attempt began to be charged."""
+        times = [le.active_since for le in self.leases] + [a.started_at for a in self.job.attempts]
+        return min((t for t in times if t is not None), default=None)
+
+    @cached_property
+    def fails_over(self) -> bool:
+        """Whether the next attempt replaces one that lost its place."""
+        ends = {a.number: a.reason for a in self.job.attempts}
+        ends |= {le.attempt: le.closing.reason for le in self.leases if le.closing}
+        return bool(ends) and ends[max(ends)] in MOVED
+
+    @property
+    def moves(self) -> int:
+        """Changes of place so far, the one that is due now included."""
+        return moves_of(self.job, self.leases)
+
+    @property
+    def waits_since(self) -> datetime:
+        """Since when the job has had no place."""
+        return self.facts.waiting_since or self.job.created_at
+
+    @property
+    def burst_from(self) -> datetime:
+        """From when the job may leave although home could serve it later."""
+        sla = self.sla or SlaClass("")
+        patience = sla.burst_after if self.job.burst_after is None else self.job.burst_after
+        if self.fails_over:
+            patience = min(patience, sla.failover_within)
+        return self.waits_since + patience
+
+    @cached_property
+    def active_deadline(self) -> datetime | None:
+        """When the job must be over, counted from its first start as batch/v1 does."""
+        if self.job.active_deadline is None:
+            return None
+        return (self.first_start or self.now) + self.job.active_deadline
+
+    @cached_property
+    def allowance(self) -> Allowance:
+        """What the job may still spend."""
+        caps = (self.job.max_hourly_usd, self.job.max_total_usd)
+        return allowance_of(caps, spent_usd(self.job, self.leases, self.now))
+
+    def decide(self, action: Action, reason: Reason, message: str, **more: Any) -> Decision:
+        """A decision about this job."""
+        if self.job.replicas > 1:
+            message += f" (one of {self.job.replicas} replicas is placed)"
+        return Decision(self.job.ref, action, reason, message, self.now, **more)
+
+
+def settled(case: Case, stop_failover: str) -> Decision | None:
+    """The decision where no offer has to be looked at; None: look at offers."""
+    return _not_now(case) or _in_flight(case) or _refused(case) or _held_back(case, stop_failover)
+
+
+def service_order(cases: Iterable[Case]) -> list[Case]:
+    """Who is served first: class priority, raised by waiting, then slack, then age."""
+    cases = list(cases)
+    priorities = sorted({case.sla.priority if case.sla else 0 for case in cases})
+    level = {priority: rank for rank, priority in enumerate(priorities)}
+    return sorted(cases, key=lambda case: _turn(case, level))
+
+
+def _turn(case: Case, level: Mapping[int, int]) -> tuple[int, timedelta, datetime, str]:
+    lifted = max(0, (case.now - case.waits_since) // AGING_STEP)
+    own = level[case.sla.priority if case.sla else 0]
+    return -(own + lifted), _slack(case), case.job.created_at, case.job.ref.uid
+
+
+def _slack(case: Case) -> timedelta:
+    if case.job.finish_by is None:
+        return timedelta.max
+    left = remaining_work(case.job, restarts=case.has_run) or timedelta(0)
+    return case.job.finish_by - case.now - left
+
+
+def _not_now(case: Case) -> Decision | None:
+    job = case.job
+    if job.managed_by not in OURS:
+        told = f"spec.managedBy leaves the job to {job.managed_by}"
+        return case.decide(Action.STAY, Reason.MANAGED_ELSEWHERE, told)
+    if job.suspend:
+        return case.decide(Action.WAIT, Reason.SUSPENDED_BY_USER, "spec.suspend is true")
+    return None
+
+
+def _in_flight(case: Case) -> Decision | None:
+    for state, reason in _IN_FLIGHT.items():
+        for lease in case.leases:
+            if lease.state is state:
+                told = f"attempt {lease.attempt} at {lease.offer.place} is {state}"
+                return case.decide(Action.STAY, reason, told, offer=lease.offer)
+    return None
+
+
+def _refused(case: Case) -> Decision | None:
+    job, now = case.job, case.now
+    if case.active is not None:
+        return None
+    if case.sla is None:
+        named = f"there is no SLAClass {job.sla_class}" if job.sla_class else "no SLAClass is named"
+        told = f"{named}{'' if job.sla_class else ' and none is marked default'}"
+        return case.decide(Action.REFUSE, Reason.UNKNOWN_SLA_CLASS, told)
+    if case.active_deadline is not None and case.active_deadline <= now:
+        told = f"spec.deadline.activeDeadlineSeconds ended at {_stamp(case.active_deadline)}"
+        return case.decide(Action.REFUSE, Reason.ACTIVE_DEADLINE_EXCEEDED, told)
+    if job.finish_by is not None and job.finish_by <= now and not case.has_run:
+        told = f"the job was to be finished by {_stamp(job.finish_by)}, and never started"
+        return case.decide(Action.REFUSE, Reason.DEADLINE_PASSED, told)
+    if case.fails_over and case.moves > job.max_moves:
+        told = f"the job moved {case.moves} times, spec.recovery.maxMoves is {job.max_moves}"
+        return case.decide(Action.REFUSE, Reason.TOO_MANY_MOVES, told)
+    return None
+
+
+def _held_back(case: Case, stop_failover: str) -> Decision | None:
+    if case.active is not None:
+        return None
+    if case.fails_over and stop_failover:
+        return case.decide(Action.WAIT, Reason.FAILOVER_STOPPED, stop_failover)
+    if case.facts.missing:
+        return case.decide(Action.WAIT, Reason.SECRET_MISSING, case.facts.missing)
+    if case.job.fencing is Fencing.WAIT_FOR_POD:
+        for lease in case.leases:
+            if lease.state is LeaseState.CLOSING and lease.active_since is not None:
+                told = f"attempt {lease.attempt} at {lease.offer.place} is not proven gone yet"
+                return case.decide(Action.WAIT, Reason.FENCED_BY_POD, told)
+    return None
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

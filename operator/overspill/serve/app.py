@@ -85,7 +85,7 @@ def server_tls(options: ServeOptions) -> ssl.SSLContext | None:
 
 
 def hop_tls(options: ServeOptions) -> ssl.SSLContext | None:
-    """How one replica trusts another: both hold the one certificate, made out to the public name."""
+    """How one replica trusts another: both hold one certificate, made out to the public name."""
     if options.tls_cert is None:
         return None
     context = ssl.create_default_context(cafile=str(options.tls_cert))

@@ -7,6 +7,7 @@ from decimal import Decimal
 from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.offer import Offer
+from overspill.core.outcome import outcome
 from overspill.core.portability import portable
 from overspill.core.reasons import Reason
 from overspill.core.snapshot import JobFacts, ProviderAccount, Snapshot
@@ -27,7 +28,7 @@ async def snapshot(engine: Engine) -> Snapshot:
     home = await engine.accounts.home_offers()
     offers = [*_less_unseen(engine, view, home), *_rented(engine)]
     view = engine.cluster.view()
-    jobs = tuple(j for j in view.jobs.values() if not j.is_finished and not j.deletion_requested)
+    jobs = tuple(job for job in view.jobs.values() if _is_open(engine, job))
     wanted = {job.ref.uid for job in jobs}
     return Snapshot(
         jobs=jobs,
@@ -41,6 +42,13 @@ async def snapshot(engine: Engine) -> Snapshot:
         reference_usd_per_gpu_hour=reference(engine, view),
         stop_failover=_stop(engine),
     )
+
+
+def _is_open(engine: Engine, job: Job) -> bool:
+    """Still to be decided. The ledger may know the end before the job's status says so."""
+    if job.is_finished or job.deletion_requested:
+        return False
+    return outcome(job, engine.index.of(job.ref.uid)) is None
 
 
 def _matters(lease: Lease, jobs: set[str]) -> bool:

@@ -57,7 +57,7 @@ class FakeMarket:
     name: str = "market"
     klass: IdempotencyClass = IdempotencyClass.B
     lies: Lies = field(default_factory=Lies)
-    random: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311  (seeded, reproducible on purpose)
+    dice: random.Random = field(default_factory=lambda: random.Random(0))
     price: Decimal = Decimal("2.00")
     gpus: int = 64
     sold: list[Held] = field(default_factory=list)
@@ -168,4 +168,4 @@ class FakeMarket:
             raise Unavailable("no answer", provider=self.name)
 
     def _happens(self, probability: float) -> bool:
-        return probability > 0 and self.random.random() < probability
+        return probability > 0 and self.dice.random() < probability

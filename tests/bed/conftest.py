@@ -1,5 +1,5 @@
 """The bed's own tests use the fixtures that everyone uses."""
 
-from overspill.testing.pytest_bed import bed, namespace, real_bed, real_namespace
+from overspill.testing.pytest_bed import bed, cluster, namespace, real_bed, real_namespace
 
-__all__ = ["bed", "namespace", "real_bed", "real_namespace"]
+__all__ = ["bed", "cluster", "namespace", "real_bed", "real_namespace"]

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from overspill.testing.bed import Bed, BedOptions
+from overspill.testing.bed import Bed, BedOptions, Cluster
+from overspill.testing.bed.target import open_cluster
 
-__all__ = ["bed", "namespace", "real_bed", "real_namespace"]
+__all__ = ["bed", "cluster", "namespace", "real_bed", "real_namespace"]
 
 _BED = pytest.StashKey[Bed]()
 _REAL_BED = pytest.StashKey[Bed]()
+_OTHER = pytest.StashKey[Cluster]()
 
 
 @pytest.fixture(scope="session")
@@ -45,10 +47,22 @@ def real_bed(pytestconfig: pytest.Config) -> Bed:
     return found
 
 
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """Whatever `CLUSTER` names; for tests that neither kill components nor make nodes."""
+    if os.environ.get("CLUSTER", "local") == "local":
+        shared: Bed = request.getfixturevalue("bed")
+        return shared
+    stash = request.config.stash
+    if _OTHER not in stash:
+        stash[_OTHER] = open_cluster(progress=_shown(request.config))
+    return stash[_OTHER]
+
+
 @pytest.fixture
-def namespace(bed: Bed) -> Iterator[str]:
+def namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace of this test's own."""
-    with bed.namespace() as name:
+    with cluster.namespace() as name:
         yield name
 
 

@@ -11,17 +11,17 @@ from aiohttp import web
 
 from overspill.sandbox.clock import SandboxClock
 from overspill.sandbox.control import Control
-from overspill.sandbox.executor.idle import IdleExecutor
+from overspill.sandbox.executor.choose import choose
 from overspill.sandbox.fault_layer import FaultLayer, Handler
 from overspill.sandbox.faults import Faults
 from overspill.sandbox.hosts import HostKeeper
-from overspill.sandbox.ledger import Ledger
+from overspill.sandbox.ledger import Event, Ledger
 from overspill.sandbox.markets.akash.chain import AkashOptions, Chain
 from overspill.sandbox.markets.akash.routes import AkashApi
 from overspill.sandbox.options import SandboxOptions
 from overspill.sandbox.supply import load_supply
 from overspill.sandbox.timeline import Timeline
-from overspill.sandbox.workload import Executor
+from overspill.sandbox.workload import Workload
 from overspill.sandbox.world import World
 
 _TICK_S = 0.1
@@ -36,7 +36,8 @@ class SandboxApp:
         supply = load_supply(options.supply, options.seed)
         ledger = Ledger(self._now, options.ledger)
         faults = Faults(clock, ledger)
-        executor: Executor = IdleExecutor(clock.now)
+        self._chosen = choose(options, clock, self._witness)
+        executor = self._chosen.executor
         self.world = World(clock, timeline, supply, ledger, faults, executor, options.seed)
         self.chain = Chain(self.world, _akash(options))
         self.akash = AkashApi(self.chain, options.api_key)
@@ -58,13 +59,26 @@ class SandboxApp:
     def _now(self) -> float:
         return self.world.now()
 
-    def facts(self) -> dict[str, str]:
+    def facts(self) -> dict[str, str | bool]:
         """What a client must know beside the URL."""
-        return {"bridge_address": ""}
+        chosen = self._chosen
+        return {"bridge_address": chosen.bridge_address, "is_isolated": chosen.is_isolated}
 
     def notes(self) -> list[str]:
         """Sentences for the person who started it."""
-        return ["Leases run nothing (no --allow-exec); they only become available."]
+        return [self._chosen.note]
+
+    def _witness(self, workload: Workload, copy: str, exit_code: int | None) -> None:
+        event = Event.STARTED if exit_code is None else Event.EXITED
+        end = {} if exit_code is None else {"exit_code": exit_code}
+        self.world.ledger.write(
+            event,
+            market="sandbox",
+            key=workload.key,
+            id=workload.lease,
+            provider=workload.host,
+            detail={"copy": copy, **end},
+        )
 
     async def tick(self) -> None:
         """Lets time pass between requests."""
@@ -112,4 +126,5 @@ def _akash(options: SandboxOptions) -> AkashOptions:
         deposit_usd=options.deposit_usd,
         managed_deposits=options.managed_deposits,
         trial=options.trial,
+        restart_backoff_s=options.restart_backoff_s,
     )

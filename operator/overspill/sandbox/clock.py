@@ -35,7 +35,10 @@ class SandboxClock:
 
     async def sleep(self, seconds: float) -> None:
         """Waits for `seconds` of sandbox time; a jump counts."""
-        until = self.now() + seconds
+        await self.sleep_until(self.now() + seconds)
+
+    async def sleep_until(self, until: float) -> None:
+        """Waits for a moment of sandbox time."""
         while (left := until - self.now()) > 0:
             jump = self._jump
             try:

@@ -132,15 +132,13 @@ class Faults:
     def _record(self, rule: Rule, context: Mapping[str, str]) -> None:
         if rule.action == "status_null":
             return  # strikes on every read; a line each would drown the ledger
-        rest: dict[str, Any] = {k: v for k, v in context.items() if k not in {"key", "provider"}}
+        rest = {k: v for k, v in context.items() if k not in {"key", "provider"}}
         self._ledger.write(
             Event.FAULT,
             market="sandbox",
             key=context.get("key", ""),
             provider=context.get("provider", ""),
-            action=rule.action,
-            rule=rule.id,
-            **rest,
+            detail={"action": rule.action, "rule": rule.id, **rest},
         )
 
 

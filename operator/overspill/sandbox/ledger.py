@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypedDict, Unpack
 
 from overspill.sandbox.clock import iso
 
@@ -54,6 +54,16 @@ class Entry:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Columns(TypedDict, total=False):
+    """The columns an entry may fill beside event, market and key."""
+
+    id: str
+    provider: str
+    usd_per_hour: Decimal
+    usd: Decimal
+    detail: Mapping[str, Any]
+
+
 class Ledger:
     """Keeps entries in memory and, when given a path, appends each one as a JSON line."""
 
@@ -65,31 +75,20 @@ class Ledger:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a", encoding="utf-8")
 
-    def write(
-        self,
-        event: Event,
-        *,
-        market: str,
-        key: str,
-        id: str = "",  # noqa: A002 -- the column's name
-        provider: str = "",
-        usd_per_hour: Decimal | None = None,
-        usd: Decimal | None = None,
-        **detail: Any,
-    ) -> Entry:
+    def write(self, event: Event, *, market: str, key: str, **columns: Unpack[Columns]) -> Entry:
         """Appends one entry; it is on disk before the caller goes on."""
         entry = Entry(
             seq=len(self._entries) + 1,
             event=event.value,
             market=market,
             key=key,
-            id=id,
+            id=columns.get("id", ""),
             at=iso(self._now()),
             wall=time.time(),
-            provider=provider,
-            usd_per_hour="" if usd_per_hour is None else format(usd_per_hour, "f"),
-            usd="" if usd is None else format(usd, "f"),
-            detail=detail,
+            provider=columns.get("provider", ""),
+            usd_per_hour=_money(columns.get("usd_per_hour")),
+            usd=_money(columns.get("usd")),
+            detail=columns.get("detail", {}),
         )
         self._entries.append(entry)
         if self._file is not None:
@@ -160,6 +159,10 @@ def creates_received(entries: Iterable[Entry]) -> dict[str, int]:
         if entry.event == Event.CREATE_RECEIVED:
             count[entry.key] += 1
     return dict(count)
+
+
+def _money(amount: Decimal | None) -> str:
+    return "" if amount is None else format(amount, "f")
 
 
 def _overlaps(entries: Iterable[Entry], opens: Event, closes: Event) -> dict[str, list[str]]:

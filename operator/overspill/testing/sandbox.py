@@ -27,13 +27,17 @@ _STOP_TIMEOUT_S = 20.0
 
 @dataclass(slots=True)
 class Sandbox:
-    """One running sandbox. `bridge_address` is the host's side of the leases' network, or ""."""
+    """One running sandbox.
+
+    `bridge_address` is where its leases reach this machine ("" when they run nothing),
+    `is_isolated` says whether they have network namespaces.
+    """
 
     url: str
     api_key: str
     bridge_address: str
     process: "subprocess.Popen[str]" = field(repr=False)
-    isolation: str = ""
+    is_isolated: bool = False
     _client: httpx.Client = field(default_factory=httpx.Client, repr=False)
 
     @classmethod
@@ -63,7 +67,7 @@ class Sandbox:
             api_key=facts["api_key"],
             bridge_address=facts["bridge_address"],
             process=process,
-            isolation=facts.get("isolation", ""),
+            is_isolated=facts["is_isolated"],
             _client=client,
         )
 

@@ -5,25 +5,23 @@ tells the ledger before anyone is answered. Called by the routes, the control su
 timeline; hands running leases to the executor.
 """
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
-from functools import partial
-from typing import Any
+from decimal import Decimal
+from typing import Any, Unpack
 
 from overspill.sandbox.gpus import Gpu
-from overspill.sandbox.ledger import Event
+from overspill.sandbox.ledger import Columns, Event
 from overspill.sandbox.markets.akash import errors
 from overspill.sandbox.markets.akash.address import address
+from overspill.sandbox.markets.akash.bidding import Bidding
 from overspill.sandbox.markets.akash.errors import ApiError
+from overspill.sandbox.markets.akash.escrow import drain, wanted_top_up
 from overspill.sandbox.markets.akash.manifest import manifest_hash, manifest_json
-from overspill.sandbox.markets.akash.matching import may_bid
 from overspill.sandbox.markets.akash.sdl import parse_sdl
 from overspill.sandbox.markets.akash.services import workload
 from overspill.sandbox.markets.akash.state import (
     BLOCK_S,
-    BLOCKS_PER_HOUR,
     GENESIS_HEIGHT,
     UACT_PER_USD,
     Bid,
@@ -52,6 +50,7 @@ class AkashOptions:
     bid_lifetime_s: float = 300.0
     leaseless_s: float = 600.0
     manifest_timeout_s: float = 300.0
+    restart_backoff_s: float = 10.0
 
 
 class Chain:
@@ -63,6 +62,7 @@ class Chain:
         self.wallet = options.wallet_usd * UACT_PER_USD
         self.deployments: dict[str, Deployment] = {}
         self._genesis = world.now()
+        self._bidding = Bidding(world, self.height, options.bid_lifetime_s)
 
     def height(self, at: float | None = None) -> int:
         """The block at a time."""
@@ -81,10 +81,15 @@ class Chain:
         try:
             made = self._open(sdl_text, deposit)
         except ApiError as error:
-            self._log(Event.CREATE_REFUSED, key=key_of(sdl_text), message=error.message)
+            self.world.ledger.write(
+                Event.CREATE_REFUSED,
+                market=MARKET,
+                key=key_of(sdl_text),
+                detail={"message": error.message},
+            )
             raise
         for order in made.orders:
-            self._ask_for_bids(made, order)
+            self._bidding.ask(made, order)
         self.world.timeline.at(
             made.created_at + self.options.leaseless_s, lambda at: self._sweep_leaseless(made, at)
         )
@@ -96,12 +101,12 @@ class Chain:
         self._log(Event.LEASE_RECEIVED, deployment, str(wanted[0].get("provider", "")))
         try:
             if not deployment.running:
-                bids = [self._open_bid(deployment, lease) for lease in wanted]
+                bids = [self._bidding.take(deployment, lease) for lease in wanted]
                 for bid in bids:
                     self._take(deployment, bid)
             self._send_manifest(deployment, manifest)
         except ApiError as error:
-            self._log(Event.LEASE_REFUSED, deployment, message=error.message)
+            self._log(Event.LEASE_REFUSED, deployment, detail={"message": error.message})
             raise
         return deployment
 
@@ -151,8 +156,9 @@ class Chain:
         order = deployment.order(lease.gseq)
         if order is not None:
             order.state = "insufficient_funds" if dry else "closed"
-        self._log(Event.CHARGED, deployment, lease.provider, usd=usd(lease.charged), reason=reason)
-        self._log(Event.LEASE_CLOSED, deployment, lease.provider, reason=reason)
+        why = {"reason": reason}
+        self._log(Event.CHARGED, deployment, lease.provider, usd=usd(lease.charged), detail=why)
+        self._log(Event.LEASE_CLOSED, deployment, lease.provider, detail=why)
 
     def reclaim(self, deployment: Deployment, lease: Lease, window_s: float) -> None:
         """The host wants the lease back and says when."""
@@ -164,20 +170,12 @@ class Chain:
 
     def settle(self, deployment: Deployment) -> None:
         """Pays the hosts for the blocks since the last time; an empty escrow ends the leases."""
-        escrow = deployment.escrow
         height = self.height()
-        blocks, escrow.settled_height = height - escrow.settled_height, height
-        rate = sum((lease.price for lease in deployment.running), Decimal(0))
-        if deployment.auto_top_up and rate:
-            self._top_up(escrow, rate, blocks)
-        if not rate or blocks <= 0:
-            return
-        affordable = min(blocks, int(escrow.funds / rate))
-        for lease in deployment.running:
-            lease.charged += lease.price * affordable
-        escrow.funds -= rate * affordable
-        escrow.transferred += rate * affordable
-        if affordable < blocks:
+        added = min(wanted_top_up(deployment, height), self.wallet)
+        self.wallet -= added
+        deployment.escrow.funds += added
+        deployment.escrow.deposited += added
+        if not drain(deployment, height):
             self._run_dry(deployment)
 
     def settle_all(self) -> None:
@@ -222,7 +220,7 @@ class Chain:
         self.wallet -= amount * UACT_PER_USD
         made = self._new_deployment(sdl, amount * UACT_PER_USD, now)
         self.deployments[made.dseq] = made
-        self._log(Event.CREATED, made, escrow_usd=str(amount))
+        self._log(Event.CREATED, made, detail={"escrow_usd": str(amount)})
         return made
 
     def _new_deployment(self, sdl: Any, deposit: Decimal, now: float) -> Deployment:
@@ -245,53 +243,6 @@ class Chain:
             orders=[Order(n, group) for n, group in enumerate(sdl.groups, start=1)],
         )
 
-    def _ask_for_bids(self, deployment: Deployment, order: Order) -> None:
-        if self.world.faults.take("no_bids", key=deployment.key):
-            return
-        late = self.world.faults.take("late_bid", key=deployment.key)
-        for host in self.world.supply.hosts.values():
-            chance = random.Random(f"{self.world.seed}:{deployment.key}:{host.name}")  # noqa: S311 -- simulation, repeatable by seed
-            delay = host.bid_delay_s * chance.uniform(0.5, 1.5)
-            price = host.usd_per_hour(order.group.slice) * UACT_PER_USD / BLOCKS_PER_HOUR
-            price *= 1 + Decimal(chance.uniform(-1, 1)) * host.price_jitter
-            bid = Bid(order.gseq, host, address(host.name), _cents(price), 0)
-            when = deployment.created_at + delay + (late.number("seconds", 60) if late else 0)
-            self.world.timeline.at(when, partial(self._bid, deployment, order, bid))
-
-    def _bid(self, deployment: Deployment, order: Order, bid: Bid, at: float) -> None:
-        if deployment.state != "active" or order.state != "open":
-            return
-        if bid.price > order.group.cap:
-            return
-        if not may_bid(bid.host, order.group, deployment.sdl.reclamation_s):
-            return
-        bid.height = self.height(at)
-        deployment.bids.append(bid)
-        self.world.timeline.at(at + self.options.bid_lifetime_s, lambda _: _expire(bid))
-
-    def _open_bid(self, deployment: Deployment, wanted: Mapping[str, Any]) -> Bid:
-        if deployment.state != "active":
-            raise ApiError(400, "Failed to create lease: Deployment closed")
-        order = deployment.order(int(wanted["gseq"]))
-        if order is None or order.state != "open":
-            raise ApiError(400, errors.ORDER_NOT_OPEN)
-        bid = next(
-            (
-                bid
-                for bid in deployment.bids
-                if bid.gseq == order.gseq and bid.provider == wanted["provider"]
-            ),
-            None,
-        )
-        if bid is None:
-            raise ApiError(400, errors.BID_NOT_OPEN)
-        closes = self.world.faults.take("bid_closes", key=deployment.key, provider=bid.host.name)
-        if closes or not order.group.slice.fits(bid.host.free):
-            bid.state = "closed"
-        if bid.state != "open":
-            raise ApiError(400, errors.BID_NOT_OPEN)
-        return bid
-
     def _take(self, deployment: Deployment, bid: Bid) -> None:
         for other in deployment.bids:
             if other.gseq == bid.gseq and other.state == "open":
@@ -310,8 +261,7 @@ class Chain:
             deployment,
             bid.provider,
             usd_per_hour=usd_per_hour(bid.price),
-            host=bid.host.name,
-            gpus=order.group.slice.gpus,
+            detail={"host": bid.host.name, "gpus": order.group.slice.gpus},
         )
         self._plan_loss(deployment, lease)
 
@@ -354,7 +304,7 @@ class Chain:
             if not lease.host.online:
                 raise _not_delivered(deployment, lease, 503, "the provider cannot be reached")
             lease.manifest_received = True
-            self.world.executor.start(workload(deployment, lease))
+            self.world.executor.start(workload(deployment, lease, self.options.restart_backoff_s))
 
     def _sweep_leaseless(self, deployment: Deployment, _at: float) -> None:
         if deployment.state == "active" and not deployment.leases:
@@ -364,16 +314,6 @@ class Chain:
         for lease in deployment.running:
             self.end_lease(deployment, lease, "lease_closed_reason_insufficient_funds")
         self._finish(deployment, "overdrawn")
-
-    def _top_up(self, escrow: Escrow, rate: Decimal, blocks: int) -> None:
-        """Keeps 48 hours of runway once less than 24 are left, as the console's own job does."""
-        if escrow.funds - rate * max(blocks, 0) >= rate * 24 * BLOCKS_PER_HOUR:
-            return
-        wanted = rate * (48 * BLOCKS_PER_HOUR + max(blocks, 0)) - escrow.funds
-        added = min(wanted, self.wallet)
-        self.wallet -= added
-        escrow.funds += added
-        escrow.deposited += added
 
     def _finish(self, deployment: Deployment, escrow_state: str) -> None:
         escrow = deployment.escrow
@@ -389,20 +329,12 @@ class Chain:
     def _log(
         self,
         event: Event,
-        deployment: Deployment | None = None,
-        provider: str = "",
-        *,
-        key: str = "",
-        **values: Any,
+        deployment: Deployment,
+        host: str = "",
+        **columns: Unpack[Columns],
     ) -> None:
-        self.world.ledger.write(
-            event,
-            market=MARKET,
-            key=deployment.key if deployment else key,
-            id=deployment.dseq if deployment else "",
-            provider=provider,
-            **values,
-        )
+        columns["id"], columns["provider"] = deployment.dseq, host
+        self.world.ledger.write(event, market=MARKET, key=deployment.key, **columns)
 
 
 def closed_reason(word: str) -> str:
@@ -418,15 +350,6 @@ def key_of(sdl_text: str) -> str:
         return parse_sdl(sdl_text).groups[0].name
     except (ApiError, LookupError, TypeError, ValueError, AttributeError):
         return ""
-
-
-def _cents(price: Decimal) -> Decimal:
-    return price.quantize(Decimal("0.000001"), rounding=ROUND_DOWN)
-
-
-def _expire(bid: Bid) -> None:
-    if bid.state == "open":
-        bid.state = "closed"
 
 
 def _not_delivered(deployment: Deployment, lease: Lease, status: int, why: str) -> ApiError:

@@ -215,7 +215,7 @@ class AkashApi:
     async def _create(self, request: web.Request) -> web.Response:
         raw = await request.read()
         self._world.ledger.write(
-            Event.CREATE_RECEIVED, market=MARKET, key=_create_key(raw), bytes=len(raw)
+            Event.CREATE_RECEIVED, market=MARKET, key=_create_key(raw), detail={"bytes": len(raw)}
         )
         data = _data(await _json(request))
         if not isinstance(data.get("sdl"), str):

@@ -8,7 +8,7 @@ from overspill.sandbox.markets.akash.state import Deployment, Lease
 from overspill.sandbox.workload import Port, Service, Workload
 
 
-def workload(deployment: Deployment, lease: Lease) -> Workload:
+def workload(deployment: Deployment, lease: Lease, backoff_s: float = 10.0) -> Workload:
     """Everything of one lease that runs."""
     order = deployment.order(lease.gseq)
     assert order is not None  # noqa: S101 -- a lease is made from an order
@@ -25,6 +25,7 @@ def workload(deployment: Deployment, lease: Lease) -> Workload:
         gpu=lease.gpu,
         gpus=gpus,
         boot_s=lease.host.boot_s,
+        restart_backoff_s=backoff_s,
     )
 
 

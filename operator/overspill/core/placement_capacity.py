@@ -43,6 +43,7 @@ class Pool:
 
     sample: Offer
     nodes: dict[str, Node] = field(default_factory=dict)
+    is_held: bool = False
 
     def could_ever_hold(self, needs: Needs) -> bool:
         """Whether the pool would do if it were empty and all its nodes healthy."""
@@ -68,7 +69,13 @@ class Pool:
             node.free -= count
 
     def hold(self, needs: Needs) -> None:
-        """Keeps the nodes nearest to fitting from everybody who comes later in this plan."""
+        """Keeps the nodes nearest to fitting from everybody who comes later in this plan.
+
+        For one job at a time: it is the next to go, and more would leave too much idle.
+        """
+        if self.is_held:
+            return
+        self.is_held = True
         count = needs.gpu.count
         big = [(-n.free, name) for name, n in self.nodes.items() if n.total >= count]
         for _, name in sorted(big)[: needs.num_nodes]:

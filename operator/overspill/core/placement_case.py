@@ -60,6 +60,11 @@ class Case:
         found = [le for le in self.leases if le.state is LeaseState.ACTIVE]
         return max(found, key=lambda le: le.attempt, default=None)
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether a planned move is under way: the new place runs, the old one is drained."""
+        return sum(1 for le in self.leases if le.state is LeaseState.ACTIVE) > 1
+
     @cached_property
     def has_run(self) -> bool:
         """Whether any attempt ever started."""
@@ -74,8 +79,11 @@ class Case:
     @cached_property
     def fails_over(self) -> bool:
         """Whether the next attempt replaces one that lost its place."""
-        ends = {a.number: a.reason for a in self.job.attempts}
-        ends |= {le.attempt: le.closing.reason for le in self.leases if le.closing}
+        # Attempts that were refused before they started say nothing about why a place is needed.
+        ends = {a.number: a.reason for a in self.job.attempts if a.started_at}
+        for lease in self.leases:
+            if lease.active_since and lease.closing:
+                ends[lease.attempt] = lease.closing.reason
         return bool(ends) and ends[max(ends)] in MOVED
 
     @property

@@ -139,18 +139,19 @@ class Losers:
         return reason if reason in _SPEAKS_FOR_ITSELF else Reason.NO_CAPACITY_NOW
 
     def _sentence(self, nearest: Rejection) -> str:
-        told = [_told(nearest)]
+        told = [self._told(nearest)]
         # What else a user could do something about, from the other side of the fence.
         others = [r for r in self.groups.values() if r.provider != nearest.provider]
         actionable = [r for r in others if r.reason in _SPEAKS_FOR_ITSELF]
         if actionable:
-            told.append(_told(min(actionable, key=_order)))
+            told.append(self._told(min(actionable, key=_order)))
         return "; ".join(told)
 
-
-def _told(rejection: Rejection) -> str:
-    model = f" {rejection.gpu_model}" if rejection.gpu_model else ""
-    return f"{rejection.provider}{model}: {rejection.message}"
+    def _told(self, rejection: Rejection) -> str:
+        told = (rejection.provider, rejection.reason, rejection.message)
+        alike = [r for r in self.groups.values() if (r.provider, r.reason, r.message) == told]
+        model = f" {rejection.gpu_model}" if rejection.gpu_model and len(alike) == 1 else ""
+        return f"{rejection.provider}{model}: {rejection.message}"
 
 
 def _refusal_reason(nearest: Rejection) -> Reason:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from overspill.core.filters import Market, Needs, Refusal
 from overspill.core.lease import Lease
 from overspill.core.placement_case import Case
+from overspill.core.placement_money import Allowance
 from overspill.core.placement_ranking import Candidate
 from overspill.core.pricing import Terms, egress_usd_per_gib, hours, quote, span
 from overspill.core.reasons import Reason
@@ -78,6 +79,16 @@ def work_at_risk(case: Case, lease: Lease) -> timedelta:
     known = [case.facts.last_checkpoint_at, case.job.durable_checkpoint_at, lease.active_since]
     latest = max((t for t in known if t is not None), default=case.now)
     return max(timedelta(0), case.now - latest)
+
+
+def allowance_to_move(case: Case, lease: Lease, home: Candidate) -> Allowance:
+    """What the job may spend at home: both leases cost while they overlap, some work is redone."""
+    hourly, left, here = case.allowance.max_hourly, case.allowance.left, _price(lease)
+    again = home.quote.price * hours(work_at_risk(case, lease))
+    return Allowance(
+        None if hourly is None else hourly - here,
+        None if left is None else left - here * home.quote.start_h - again,
+    )
 
 
 def would_be_late(case: Case, lease: Lease, terms: Terms, home: Candidate) -> bool:

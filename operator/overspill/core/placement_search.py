@@ -1,0 +1,131 @@
+"""Looks for a place for one job: the questions that depend on time, money and what is free now.
+
+A search goes through a ranking from the best candidate down and remembers why each one lost.
+Nothing is taken here; `placement` commits what was found. Called by `placement` alone.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from overspill.core.filters import Needs, Refusal
+from overspill.core.placement_capacity import Node
+from overspill.core.placement_case import Case
+from overspill.core.placement_losers import Losers
+from overspill.core.placement_money import Allowance, Money, afford
+from overspill.core.placement_ranking import Candidate
+from overspill.core.pricing import Terms
+from overspill.core.reasons import Reason
+
+START_MARGIN = Decimal("1.1")
+"""A rented start is not put off beyond the point where this many times its length is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A candidate that a job can have now; `total` is the money its lease may use."""
+
+    candidate: Candidate
+    nodes: tuple[Node, ...]
+    total: Decimal | None
+
+
+@dataclass(slots=True)
+class Search:
+    """What one job asks, and what was learnt while looking for its place."""
+
+    case: Case
+    needs: Needs
+    terms: Terms
+    allowance: Allowance
+    money: Money
+    losers: Losers = field(default_factory=Losers)
+    home_is_busy: bool = False
+    wait_until: datetime | None = None
+
+    def attempt(self, candidate: Candidate) -> Fit | Refusal:
+        """The questions whose answer depends on time, money and what is free now."""
+        why = self._recently_refused(candidate) or self._too_late(candidate)
+        if why is not None:
+            return why
+        free = None
+        if not candidate.is_home:
+            free = self.money.free(self.case.job.ref.namespace)
+        total = afford(self.allowance, free, candidate.quote, candidate.needed, candidate.purpose)
+        if isinstance(total, Refusal):
+            return total
+        why = self.money.within_limits(candidate.market, candidate.quote.price)
+        if why is not None:
+            return why
+        if candidate.pool is not None:
+            return self._at_home(candidate, total)
+        return self._outside(candidate, total)
+
+    def _recently_refused(self, candidate: Candidate) -> Refusal | None:
+        excluded, offer = self.case.facts.excluded_offers, candidate.offer
+        if not excluded:
+            return None
+        is_out = (
+            candidate.pool.is_excluded(excluded)
+            if candidate.pool is not None
+            else (offer.provider, offer.offer_id) in excluded
+        )
+        told = "refused or withdrawn for this job a moment ago"
+        return Refusal(Reason.RECENTLY_REFUSED, told, clears=True) if is_out else None
+
+    def _too_late(self, candidate: Candidate) -> Refusal | None:
+        finish_by = self.case.job.finish_by
+        # A job that is late already is finished as soon as can be: the promise is broken, not it.
+        if finish_by is None or self.case.has_run or self.case.now + candidate.takes <= finish_by:
+            return None
+        told = f"the work would end at {self.case.now + candidate.takes:%Y-%m-%dT%H:%M:%SZ}, "
+        return Refusal(
+            Reason.DEADLINE_UNREACHABLE, f"{told}after finish-by {finish_by:%Y-%m-%dT%H:%M:%SZ}"
+        )
+
+    def _at_home(self, candidate: Candidate, total: Decimal | None) -> Fit | Refusal:
+        pool, needs = candidate.pool, self.needs
+        assert pool is not None  # noqa: S101  (the caller checked; this narrows the type)
+        nodes = pool.choose(needs, self.case.facts.excluded_offers)
+        if nodes:
+            return Fit(candidate, tuple(nodes), total)
+        self.home_is_busy = True
+        fitting = sum(1 for n in pool.nodes.values() if n.free >= needs.gpu.count)
+        if fitting >= needs.num_nodes:
+            told = "the nodes with room were refused or withdrawn for this job a moment ago"
+            return Refusal(Reason.RECENTLY_REFUSED, told, clears=True)
+        if fitting:
+            told = f"{fitting} of {needs.num_nodes} nodes have {needs.gpu.count} GPUs free"
+            return Refusal(Reason.GANG_WOULD_SPLIT, f"only {told}; a gang is never split", True)
+        most = max(n.free for n in pool.nodes.values())
+        told = f"no node has {needs.gpu.count} GPUs free now (at most {most} on one)"
+        return Refusal(Reason.NO_CAPACITY_NOW, told, clears=True)
+
+    def _outside(self, candidate: Candidate, total: Decimal | None) -> Fit | Refusal:
+        rented = candidate.rented
+        assert rented is not None  # noqa: S101  (home was handled before; this narrows the type)
+        if rented.offer.unavailable_reason:
+            return Refusal(Reason.UNAVAILABLE, rented.offer.unavailable_reason, clears=True)
+        if not rented.fits(self.needs):
+            return Refusal(Reason.NO_CAPACITY_NOW, "taken by another job just now", clears=True)
+        until = self._patience(candidate)
+        if until is not None:
+            self.wait_until = min(until, self.wait_until or until)
+            told = f"it may leave from {until:%Y-%m-%dT%H:%M:%SZ} on; until then it waits for home"
+            return Refusal(Reason.BURST_NOT_YET, told, clears=True)
+        return Fit(candidate, (), total)
+
+    def _patience(self, candidate: Candidate) -> datetime | None:
+        """Until when the job waits for home before taking this place; None: it does not wait.
+
+        Only where home could serve it and is merely busy; a finish-by that would be missed by
+        waiting beats the patience.
+        """
+        case = self.case
+        if not self.home_is_busy:
+            return None
+        until = case.burst_from
+        if case.job.finish_by is not None:
+            seconds = Decimal(str(candidate.takes.total_seconds())) * START_MARGIN
+            until = min(until, case.job.finish_by - timedelta(seconds=int(seconds)))
+        return until if until > self.case.now else None

@@ -53,11 +53,12 @@ class ApiModel(BaseModel):
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Writes the class's rules into its schema."""
-        schema = handler.resolve_ref_schema(handler(core_schema))
+        found = handler(core_schema)
+        schema = handler.resolve_ref_schema(found)  # the definition that `found` refers to
         schema.update(cls.schema_extra)
         if cls.cel_rules:
             schema["x-kubernetes-validations"] = [rule.to_json() for rule in cls.cel_rules]
-        return handler(core_schema)
+        return found
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> Self:

@@ -1,4 +1,4 @@
-"""`python -m overspill.api.generate crds/ [docs/api.md]`: writes the CRDs and their reference.
+"""`python -m overspill.api.generate crds/`: writes the CRDs, and docs/api.md beside them.
 
 The files are kept in the repository; `make crds` followed by `git diff --exit-code` shows that
 they are what the models say.
@@ -21,16 +21,16 @@ HEADER = "# Generated from operator/overspill/api by `make crds`; changes belong
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes one file per kind and, when named, the reference page."""
+    """Writes one file per kind, and the reference page where there is a `docs` to put it."""
     parser = argparse.ArgumentParser(prog="python -m overspill.api.generate", description=__doc__)
     parser.add_argument("directory", type=Path, help="where the CRDs go")
-    parser.add_argument("page", type=Path, nargs="?", help="the reference page (Markdown)")
     options = parser.parse_args(arguments)
     options.directory.mkdir(parents=True, exist_ok=True)
     for kind in KINDS:
         (options.directory / file_name(kind)).write_text(render(kind), encoding="utf-8")
-    if options.page:
-        options.page.write_text(reference(), encoding="utf-8")
+    docs = options.directory.resolve().parent / "docs"
+    if docs.is_dir():
+        (docs / "api.md").write_text(reference(), encoding="utf-8")
     return 0
 
 

@@ -28,14 +28,15 @@ Rates = Annotated[dict[str, RateUSD], Field(max_length=128)]
 Endpoint = Annotated[str, Text(pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$", max_length=1024)]
 """A base URL without credentials, query or fragment."""
 
-_HOST = "url(self.endpoint).getHostname()"
+_PRIVATE = (
+    r"localhost|\[::1\]|(127|10)(\.[0-9]{1,3}){3}|192\.168(\.[0-9]{1,3}){2}"
+    r"|172\.(1[6-9]|2[0-9]|3[01])(\.[0-9]{1,3}){2}"
+)
 _IS_SAFE_ENDPOINT = (
-    "!has(self.endpoint) || url(self.endpoint).getScheme() == 'https' || "
+    "!has(self.endpoint) || self.endpoint.startsWith('https://') || "
     "(has(self.config) && 'allowPlainHttp' in self.config "
     "&& self.config['allowPlainHttp'] == 'true') || "
-    f"{_HOST} == 'localhost' || (isIP({_HOST}) && (ip({_HOST}).isLoopback() || "
-    "['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']"
-    f".exists(private, cidr(private).containsIP(ip({_HOST})))))"
+    f"self.endpoint.matches(r'^http://({_PRIVATE})(:[0-9]+)?(/|$)')"
 )
 
 

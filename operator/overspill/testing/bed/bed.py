@@ -83,9 +83,15 @@ class Bed(Cluster):
         """The audit log, one JSON object a line; written only with the `audit` option."""
         return self.layout.log("audit")
 
-    def object_store(self, address: str | None = None, bucket: str = "overspill") -> ObjectStore:
+    def object_store(
+        self,
+        address: str | None = None,
+        bucket: str = "overspill",
+        progress: Progress | None = None,
+    ) -> ObjectStore:
         """An S3-compatible store over a directory, ended with the bed."""
-        store = ObjectStore.start(self.workdir, address or self.bridge_address, bucket)
+        where = address or self.bridge_address
+        store = ObjectStore.start(self.workdir, where, bucket, progress)
         self._closing.callback(store.stop)
         return store
 

@@ -114,14 +114,15 @@ def build(target: Target, progress: Progress) -> Path:
         return place
 
     def fill(folder: Path) -> None:
-        with step(progress, f"building {target.name} ({target.hint})"):
-            _go_run(go, module, "build", *flags, "-o", f"{folder}/", *target.packages)
-            if target is ETCD:
-                (folder / "server").rename(folder / "etcd")
-            if target is KWOK:
-                _keep_stages(go, module, folder)
+        _go_run(go, module, "build", *flags, "-o", f"{folder}/", *target.packages)
+        if target is ETCD:
+            (folder / "server").rename(folder / "etcd")
+        if target is KWOK:
+            _keep_stages(go, module, folder)
 
-    return cache.filled(place, fill)
+    # Around the lock, so that a process waiting for another's build shows progress too.
+    with step(progress, f"building {target.name} ({target.hint})"):
+        return cache.filled(place, fill)
 
 
 def _flags(module: Path, target: Target) -> list[str]:

@@ -89,6 +89,7 @@ def _has(proof: str) -> bool:
 
 def _apt(*args: str, cwd: Path | None = None) -> None:
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # apt's own download user may not enter the private directories that we download into.
     options = ["-o", "DPkg::Lock::Timeout=120", "-o", "APT::Sandbox::User=root"]
     result = subprocess.run(
         ["apt-get", "-q", *options, *args],

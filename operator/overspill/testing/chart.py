@@ -33,12 +33,16 @@ def root() -> Path:
 
 
 def install(cluster: Cluster, options: ChartOptions | None = None) -> str:
-    """Installs or upgrades the release and waits for its CRDs; what Helm printed."""
+    """Installs or upgrades the release and waits for its CRDs; what Helm printed.
+
+    A cluster of the test bed may hold CRDs that another test applied: the release takes them.
+    """
     wanted = options or ChartOptions()
     values = {"replicaCount": wanted.replicas, **wanted.values}
     printed = cluster.helm(
         "upgrade", "--install", wanted.release, str(root()), "--namespace", wanted.namespace,
-        "--create-namespace", *(f"--set-json={k}={json.dumps(v)}" for k, v in values.items()),
+        "--create-namespace", "--take-ownership", "--force-conflicts",
+        *(f"--set-json={k}={json.dumps(v)}" for k, v in values.items()),
     )  # fmt: skip
     if crds := _crds(cluster):
         cluster.kubectl("wait", "--for=condition=Established", f"--timeout={CRD_WAIT}", *crds)

@@ -10,6 +10,8 @@ from typing import Any
 Schema = dict[str, Any]
 
 TYPES = ("array", "boolean", "integer", "object", "string")
+EXACT = 2**53
+"""Beyond this the API server refuses every value: it reads bounds as floats."""
 UNBOUNDED = ("apiVersion", "kind", "metadata")
 """Fields of the skeleton, which the API server itself bounds."""
 

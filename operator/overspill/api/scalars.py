@@ -104,8 +104,10 @@ PositiveSeconds = Annotated[int, Field(ge=1, le=315_360_000)]
 """A duration of at least one second."""
 Count = Annotated[int, Field(ge=0, le=2_147_483_647)]
 """A number of things."""
-Generation = Annotated[int, Field(ge=0, le=9_223_372_036_854_775_807)]
-"""A number that only grows: a generation, a step."""
+Generation = Annotated[int, Field(ge=0, le=9_007_199_254_740_991)]
+"""A number that only grows: a generation, a step. The API server reads bounds as floats, so no
+bound passes 2**53.
+"""
 ExitCode = Annotated[int, Field(ge=-2_147_483_647, le=2_147_483_647)]
 """The exit code of a command."""
 Percent = Annotated[int, Field(ge=0, le=100)]

@@ -54,6 +54,7 @@ def field(name, **changes):
         (field("when", format=...), ".spec.when has no maxLength"),
         (field("size", maximum=...), ".spec.size has no maximum"),
         (field("size", minimum=...), ".spec.size has no minimum"),
+        (field("size", maximum=2**63 - 1), ".spec.size has a bound that a float cannot hold"),
         (field("size", type="number"), ".spec.size has no type"),
         (field("size", type=...), ".spec.size has no type"),
         (field("map", maxProperties=...), ".spec.map has no maxProperties"),

@@ -123,6 +123,7 @@ class Console:
         """"METHOD /path" → the status and message it is refused with, once."""
         self.hidden_names: set[str] = set()
         self.is_reachable = True
+        self.closes = True
         self.page = 1000
 
     def transport(self) -> httpx.MockTransport:
@@ -281,6 +282,8 @@ class Console:
     def _close(self, dseq: str) -> httpx.Response:
         if dseq not in self.deployments:
             return _error(404, "Deployment not found")
+        if not self.closes:
+            return _ok({"data": {"success": False}})
         held = self.deployments[dseq]
         held["deployment"]["state"] = "closed"
         for lease in held["leases"]:

@@ -55,15 +55,18 @@ class Holdings:
 
     async def _own(self) -> list[wire.Held]:
         found: dict[str, wire.Held] = {}
-        for page in range(MOST_PAGES):
+        skip = 0
+        for _ in range(MOST_PAGES):
             call = Call(
                 "GET",
                 "/v1/deployments",
                 "list the deployments",
-                params={"skip": page * PAGE, "limit": PAGE},
+                params={"skip": skip, "limit": PAGE},
             )
             listed = (await self._http.read(call, wire.HeldListAnswer)).data
             found.update({held.deployment.id.dseq: held for held in listed.deployments})
+            # a market may give smaller pages than asked for
+            skip += len(listed.deployments)
             if not listed.pagination.has_more:
                 return self._complete(found, listed.pagination.total)
         raise Unavailable("the list of deployments does not end", provider=self._provider)

@@ -49,13 +49,19 @@ def _of_type(schema: Schema, where: str) -> Iterator[str]:
             if not bounded and schema.get("format") != "date-time":
                 yield f"{where} has no maxLength"
         case "integer":
-            yield from (
-                f"{where} has no {key}" for key in ("minimum", "maximum") if key not in schema
-            )
+            yield from _integer(schema, where)
         case "array":
             yield from _array(schema, where)
         case "object":
             yield from _object(schema, where)
+
+
+def _integer(schema: Schema, where: str) -> Iterator[str]:
+    for key in ("minimum", "maximum"):
+        if key not in schema:
+            yield f"{where} has no {key}"
+        elif abs(schema[key]) > EXACT:
+            yield f"{where} has a bound that a float cannot hold"
 
 
 def _array(schema: Schema, where: str) -> Iterator[str]:

@@ -16,9 +16,7 @@ from overspill.cli.errors import CliError
 from overspill.cli.ledger import LeaseView, lease_view
 from overspill.cli.market_logs import market_log
 from overspill.cli.options import add_cluster_flags, target
-from overspill.kube.resources import Kind
-
-LEASE_LABEL = "overspill.dev/lease"
+from overspill.kube.resources import LEASE_LABEL, Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,12 @@ Used by `logs`. Markets that give no log get a sentence that says what to do ins
 
 import asyncio
 import base64
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
-from overspill.cli import times
 from overspill.cli.cluster import Cluster, Json
 from overspill.cli.errors import CliError
+from overspill.clock import SystemClock
 from overspill.core.errors import LeaseNotFound, ProviderError
 from overspill.core.lease import Handle, Lease
 from overspill.core.snapshot import ProviderAccount
@@ -70,7 +68,7 @@ def _adapter(account: ProviderAccount, credentials: Mapping[str, str]) -> Any:
     if create is None:
         raise CliError(f"This build of Overspill does not speak to {account.type}.")
     try:
-        return create(account, credentials, _WallClock())
+        return create(account, credentials, SystemClock())
     except ProviderError as error:
         raise CliError(f"{account.name} cannot be used: {error}") from error
 
@@ -95,19 +93,3 @@ def _no_log(account: ProviderAccount, handle: Handle) -> str:
         f"{account.type} gives no log through its API: open {handle.external_id} in its console, "
         "or let the job write its log beside its checkpoints."
     )
-
-
-class _WallClock:
-    """The clock an adapter is made with; real time, for one command."""
-
-    def now(self) -> datetime:
-        """Wall time, UTC, aware."""
-        return times.now()
-
-    def monotonic(self) -> float:
-        """Seconds that never go back."""
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        """Waits on the monotonic clock."""
-        await asyncio.sleep(seconds)

@@ -10,12 +10,8 @@ from overspill.cli.cluster import Cluster, connect
 from overspill.cli.errors import CliError
 from overspill.cli.ledger import lease_view
 from overspill.cli.options import add_cluster_flags, target
-from overspill.kube.resources import Kind
-
-ANNOTATION = "overspill.dev/resolve"
-ABSENT = "absent"
-ADOPT = "adopt="
-"""The annotation's value is `absent`, or `adopt=` and the market's id of the lease."""
+from overspill.core.lease import ABSENT, ADOPT
+from overspill.kube.resources import RESOLVE_ANNOTATION, Kind
 
 
 def add(subparsers: Any) -> None:
@@ -48,6 +44,6 @@ def resolve(cluster: Cluster, name: str, word: str) -> int:
     state = lease_view(lease).state
     if state != "Uncertain":
         raise CliError(f"Lease {name} is {state}, not Uncertain: there is nothing to resolve.")
-    cluster.annotate(Kind.LEASE, lease, {ANNOTATION: word})
+    cluster.annotate(Kind.LEASE, lease, {RESOLVE_ANNOTATION: word})
     print(f"Lease {name}: noted '{word}'. Its next state: kubectl overspill leases.")
     return 0

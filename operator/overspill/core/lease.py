@@ -16,6 +16,10 @@ from overspill.core.workload import LeaseRequest
 
 PREFIX = "gl"
 
+ABSENT = "absent"
+ADOPT = "adopt="
+"""What `kubectl overspill leases resolve` says of an Uncertain lease: see `Lease.resolution`."""
+
 
 def lease_name(cluster_id: str, job_uid: str, attempt: int) -> str:
     """`gl-<cluster8>-<hash>`, at most 30 characters of `[a-z0-9-]`."""
@@ -102,6 +106,8 @@ class Lease:
     billed_usd: Decimal | None = None
     closing: Closing | None = None
     conditions: tuple[Mapping[str, str], ...] = field(default=())
+    resolution: str = ""
+    """A person's word on an Uncertain lease: `ABSENT`, or `ADOPT` and the market's id."""
 
     @property
     def key(self) -> str:

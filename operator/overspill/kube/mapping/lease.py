@@ -8,7 +8,7 @@ from overspill.core.vocabulary import ClosingReason, LeaseState
 from overspill.kube.mapping.offer import read_offer
 from overspill.kube.mapping.reading import Fields
 from overspill.kube.mapping.request import read_request
-from overspill.kube.resources import LEASE_FINALIZER
+from overspill.kube.resources import LEASE_FINALIZER, RESOLVE_ANNOTATION
 
 
 def read_lease(obj: Mapping[str, Any]) -> Lease:
@@ -34,6 +34,7 @@ def read_lease(obj: Mapping[str, Any]) -> Lease:
         max_usd_per_hour=spec.money("maxHourlyUSD"),
         max_total_usd=spec.money("maxTotalUSD"),
         hard_deadline=spec.required_time("hardDeadlineTime"),
+        resolution=meta.inside("annotations").text(RESOLVE_ANNOTATION),
         **_status(root.inside("status"), name),
     )
 

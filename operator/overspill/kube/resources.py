@@ -6,6 +6,8 @@ from overspill.api import API_VERSION, GROUP
 
 LEASE_FINALIZER = f"{GROUP}/lease"
 LEASE_LABEL = f"{GROUP}/lease"
+RESOLVE_ANNOTATION = f"{GROUP}/resolve"
+"""On a GPULease, by a person: `absent` or `adopt=ID`; see core/lease.Lease.resolution."""
 
 NODES = "/api/v1/nodes"
 PODS = "/api/v1/pods"

@@ -5,6 +5,7 @@ What is written here is what will be asked of the place, byte for byte, however 
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from overspill.core.decision import Decision
@@ -18,6 +19,9 @@ from overspill.engine.context import Engine
 from overspill.engine.drain import newest_checkpoint
 from overspill.runner.wrap import RunnerMode, wrapped, wrapped_template
 
+UNLIMITED = timedelta(days=366)
+"""How long a job without any limit of its own may stay at home in one piece."""
+
 PRICE_HEADROOM = Decimal("1.10")
 """An auction may end a little above its estimate, never above the job's own cap."""
 
@@ -29,11 +33,12 @@ def frozen_lease(
 
     The digest of its Secrets is added by the caller, which has read them.
     """
-    offer, deadline = decision.offer, decision.hard_deadline
-    if offer is None or deadline is None or decision.max_total_usd is None:
-        raise ValueError(
-            f"{job.ref.name}: a decision to place needs an offer, a cap and a deadline"
-        )
+    offer = decision.offer
+    if offer is None:
+        raise ValueError(f"{job.ref.name}: a decision to place needs an offer")
+    deadline = decision.hard_deadline or engine.clock.now() + UNLIMITED
+    if not home and (decision.hard_deadline is None or decision.max_total_usd is None):
+        raise ValueError(f"{job.ref.name}: nothing is rented without a cap and a deadline")
     name = lease_name(engine.cluster.cluster_id, job.ref.uid, attempt)
     draft = Lease(
         name=name,
@@ -47,13 +52,21 @@ def frozen_lease(
         offer=offer,
         request=LeaseRequest(gpu_count=job.gpu.count),
         max_usd_per_hour=_hourly_cap(job, offer),
-        max_total_usd=decision.max_total_usd,
+        max_total_usd=_total_cap(engine, decision, offer, deadline),
         hard_deadline=deadline.replace(microsecond=0),
         created_at=engine.clock.now(),
         is_home=home,
     )
     request = _home_request(engine, job, draft, decision) if home else _request(engine, job, draft)
     return replace(draft, request=request)
+
+
+def _total_cap(engine: Engine, decision: Decision, offer: Offer, deadline: datetime) -> Decimal:
+    """The job's own cap; without one (home only) what it can cost until the deadline."""
+    if decision.max_total_usd is not None:
+        return decision.max_total_usd
+    hours = Decimal((deadline - engine.clock.now()).total_seconds()) / 3600
+    return (offer.price_usd_per_hour * hours).quantize(Decimal("0.01"))
 
 
 def _hourly_cap(job: Job, offer: Offer) -> Decimal:

@@ -37,8 +37,16 @@ async def place_forever(engine: Engine) -> None:
             await place_once(engine)
         except OverspillError as error:
             log.warning("a placement batch was dropped and will be repeated: %s", error)
-            await engine.clock.sleep(1)
-            engine.want_place()
+            await _pause(engine)
+        except Exception:
+            # A bug that one job sets off must not end the care for all leases.
+            log.exception("a placement batch failed and will be repeated")
+            await _pause(engine)
+
+
+async def _pause(engine: Engine) -> None:
+    await engine.clock.sleep(1)
+    engine.want_place()
 
 
 async def _woken(engine: Engine) -> None:
@@ -102,6 +110,10 @@ async def _apply(engine: Engine, decision: Decision) -> None:
         engine.tell(job.ref.uid)
     except OverspillError as error:
         log.warning("%s could not be placed now: %s", job.ref.name, error)
+        engine.queue.add_failed(("place", job.ref.uid))
+    except Exception:
+        # As in engine/drive: one job's bug is that job's alone.
+        log.exception("%s could not be placed", job.ref.name)
         engine.queue.add_failed(("place", job.ref.uid))
 
 

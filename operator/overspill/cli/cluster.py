@@ -10,9 +10,10 @@ from typing import Any, Protocol
 from kubernetes import client, config
 from urllib3.exceptions import HTTPError
 
+from overspill.api import API_VERSION
 from overspill.cli.errors import CliError
 from overspill.cli.options import Target
-from overspill.kube.resources import API_VERSION, Kind, collection, item
+from overspill.kube.resources import Kind, collection, item
 
 Json = dict[str, Any]
 

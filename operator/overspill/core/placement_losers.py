@@ -57,6 +57,14 @@ _RANK = {reason: rank for rank, reason in enumerate(_NEARNESS)}
 
 _HARDWARE = (Reason.WRONG_MODEL, Reason.MEMORY_TOO_SMALL, Reason.COMPUTE_CAPABILITY_TOO_LOW)
 
+_LIMITS = (
+    Reason.PRICE_ABOVE_CAP,
+    Reason.BUDGET_TOO_SMALL,
+    Reason.DEADLINE_UNREACHABLE,
+    Reason.LOSS_TOO_HIGH,
+)
+"""What the user or the class set, and only they can change."""
+
 _SPEAKS_FOR_ITSELF = (
     Reason.RECENTLY_REFUSED,
     Reason.PROVIDER_LIMIT,
@@ -112,11 +120,19 @@ class Losers:
         if not self.groups:
             told = "there is nothing to choose from: no GPU node at home and no market account"
             return Action.REFUSE, Refusal(Reason.NO_SUCH_GPU, told)
-        if self.clears:
+        if self.clears and not self._hopes_on_silence():
             nearest = self._nearest(self.clears)
             return Action.WAIT, Refusal(self._wait_reason(home), self._sentence(nearest))
-        nearest = self._nearest(self.groups)
+        nearest = min((r for r in self.groups.values() if r.offers), key=_order)
         return Action.REFUSE, Refusal(_refusal_reason(nearest), self._sentence(nearest))
+
+    def _hopes_on_silence(self) -> bool:
+        """Somebody offers all that was asked, but beyond the user's own limits, and the only
+        hope is an account that offers nothing at all: the user is asked rather than kept waiting.
+        """
+        if any(self.groups[key].offers for key in self.clears):
+            return False
+        return any(Reason(r.reason) in _LIMITS for r in self.groups.values())
 
     def _merge(self, key: tuple[str, Reason, str], fresh: Rejection) -> None:
         old = self.groups.get(key)

@@ -4,6 +4,7 @@
 - run
 - --module=overspill.app
 - --all-namespaces
+- --standalone
 - --log-format={{ .Values.log.format }}
 {{- if eq .Values.log.level "DEBUG" }}
 - --verbose
@@ -15,6 +16,9 @@
 {{- define "overspill.env" -}}
 - name: OVERSPILL_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+# Stands in the election Lease: a standby replica hands reports to the leader there.
+- name: POD_IP
+  valueFrom: {fieldRef: {fieldPath: status.podIP}}
 - name: OVERSPILL_CLUSTER_SECRET
   valueFrom:
     secretKeyRef: {name: {{ include "overspill.clusterSecretName" . }}, key: {{ .Values.clusterSecret.key }}}

@@ -79,11 +79,11 @@ def _load_pod(configuration: Any) -> None:
 
 async def _load_file(configuration: Any, path: Path) -> None:
     try:
+        user = _current_user(path)
         loader = await kube_config.load_kube_config(
             config_file=str(path), client_configuration=configuration, persist_config=False
         )
-        user = _current_user(path)
-    except (kube_config.ConfigException, OSError, yaml.YAMLError) as error:
+    except (kube_config.ConfigException, OSError, yaml.YAMLError, *_MALFORMED) as error:
         raise NoCluster(f"reading the kubeconfig {path} failed: {error}") from error
     if user.get("tokenFile"):
         _refresh_from(TokenFile(path.parent / user["tokenFile"]), configuration)
@@ -91,12 +91,16 @@ async def _load_file(configuration: Any, path: Path) -> None:
         _refresh_by_plugin(loader, configuration)
 
 
+_MALFORMED = (TypeError, KeyError, AttributeError)
+"""What we and the client stumble over in YAML that is not a kubeconfig."""
+
+
 def _current_user(path: Path) -> dict[str, Any]:
     """The user of the current context, as written in the file."""
-    content = yaml.safe_load(path.read_text()) or {}
-    contexts = {c["name"]: c.get("context", {}) for c in content.get("contexts", [])}
+    content = yaml.safe_load(path.read_text())
+    contexts = {c["name"]: c.get("context") or {} for c in content.get("contexts") or []}
     name = contexts.get(content.get("current-context"), {}).get("user")
-    users = {u["name"]: u.get("user") or {} for u in content.get("users", [])}
+    users = {u["name"]: u.get("user") or {} for u in content.get("users") or []}
     return users.get(name) or {}
 
 

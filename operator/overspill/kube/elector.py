@@ -98,7 +98,8 @@ class Elector:
         while not self._over:
             async with self._busy:
                 await self._step()
-            await self._clock.sleep(self._pause_s())
+            if not self._over:
+                await self._clock.sleep(self._pause_s())
 
     async def release(self) -> None:
         """Gives the Lease up, so that a successor need not wait. Best effort, never raises."""

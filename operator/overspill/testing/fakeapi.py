@@ -168,9 +168,10 @@ class FakeApi:
         while True:
             if position < self._oldest:
                 raise Gone(f"watching {path}: too old resource version: {position}")
-            for event in () if self.muted else self._events(place, selector, position):
-                position = event[0]
-                yield event[1], copy.deepcopy(event[2])
+            if not self.muted:
+                found, position = self._events(place, selector, position), self._version
+                for kind, obj in found:
+                    yield kind, copy.deepcopy(obj)
             if self._ends != ends:
                 yield "BOOKMARK", {"metadata": {"resourceVersion": self.version}}
                 return
@@ -188,11 +189,11 @@ class FakeApi:
                 )
             )
 
-    def _events(self, place: Place, selector: Selector, after: int) -> list[tuple[int, str, Json]]:
-        found: list[tuple[int, str, Json]] = []
+    def _events(self, place: Place, selector: Selector, after: int) -> list[tuple[str, Json]]:
+        found: list[tuple[str, Json]] = []
         for version, kind, collection, obj in self._history:
             if version > after and place.covers(collection, obj):
-                found.extend(selector.event(version, kind, obj))
+                found.extend(selector.event(kind, obj))
         return found
 
     def _listing(self, place: Place, params: Mapping[str, str]) -> Listing:

@@ -73,19 +73,17 @@ class Selector:
             _field(obj, t) for t in self._fields
         )
 
-    def event(
-        self, version: int, kind: str, obj: Mapping[str, Any]
-    ) -> list[tuple[int, str, dict[str, Any]]]:
+    def event(self, kind: str, obj: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         """The event as this watch sees it: leaving the selection is a deletion."""
         uid = obj["metadata"]["uid"]
         was, now = self._matched.get(uid), self.matches(obj)
         self._matched[uid] = now and kind != "DELETED"
         if kind == "DELETED":
-            return [(version, kind, dict(obj))] if now or was else []
+            return [(kind, dict(obj))] if now or was else []
         if now:
-            return [(version, "ADDED" if was is False else kind, dict(obj))]
+            return [("ADDED" if was is False else kind, dict(obj))]
         leaves = was is not False and kind == "MODIFIED"
-        return [(version, "DELETED", dict(obj))] if leaves else []
+        return [("DELETED", dict(obj))] if leaves else []
 
 
 def merged(old: Any, patch: Any) -> Any:

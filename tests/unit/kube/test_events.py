@@ -6,7 +6,7 @@ from overspill.core.errors import ClusterUnavailable
 from overspill.kube.cluster import KubeCluster
 from overspill.kube.mapping import read_job
 from overspill.ports import Event
-from overspill.testing.fakeapi import Fault, FakeApi
+from overspill.testing.fakeapi import FakeApi, Fault
 from overspill.testing.fakeclock import FakeClock
 from overspill.testing.kube_samples import JOB_UID, job_json, stored
 

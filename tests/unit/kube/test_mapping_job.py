@@ -104,7 +104,10 @@ def test_status_is_read_back():
     [
         ({"gpu": {"memoryMin": "80 Gigs"}}, "spec.gpu.memoryMin is not a quantity"),
         ({"gpu": {"models": "h100"}}, "spec.gpu.models is not a list"),
-        ({"gpu": {"computeCapabilityMin": "new"}}, "spec.gpu.computeCapabilityMin is not a version"),
+        (
+            {"gpu": {"computeCapabilityMin": "new"}},
+            "spec.gpu.computeCapabilityMin is not a version",
+        ),
         ({"placement": {"burst": "Maybe"}}, "spec.placement.burst is not one of Never, Allowed"),
         ({"recovery": {"onExitCodes": ["1"]}}, "spec.recovery.onExitCodes is not whole numbers"),
         ({"deadline": {"finishByTime": "2026-03-01"}}, "spec.deadline.finishByTime is not an RFC"),

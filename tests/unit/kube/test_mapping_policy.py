@@ -43,7 +43,10 @@ def test_home_is_read_whole():
     assert (account.max_leases, account.max_hourly_usd) == (0, Decimal(10))
     assert (account.cold_start, account.mtbf) == (timedelta(0), timedelta(hours=1))
     assert account.unhealthy_conditions == (("GpuBroken", "True"),)
-    assert (account.suspect_after, account.lost_after) == (timedelta(seconds=5), timedelta(seconds=9))
+    assert (account.suspect_after, account.lost_after) == (
+        timedelta(seconds=5),
+        timedelta(seconds=9),
+    )
 
 
 def test_a_market_account_names_its_secret():

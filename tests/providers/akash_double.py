@@ -122,6 +122,7 @@ class Console:
         self.refuse: dict[str, tuple[int, str]] = {}
         """"METHOD /path" → the status and message it is refused with, once."""
         self.hidden_names: set[str] = set()
+        self.hidden_own: set[str] = set()
         self.is_reachable = True
         self.closes = True
         self.page = 1000
@@ -243,7 +244,11 @@ class Console:
         return _ok({"data": {**_bare(held), "leases": leases}})
 
     def _own(self, params: dict[str, str]) -> httpx.Response:
-        active = [d for d in self.deployments.values() if d["deployment"]["state"] == "active"]
+        active = [
+            held
+            for dseq, held in self.deployments.items()
+            if held["deployment"]["state"] == "active" and dseq not in self.hidden_own
+        ]
         skip, limit = int(params["skip"]), min(self.page, int(params["limit"]))
         page = [_bare(held) for held in active[skip : skip + limit]]
         has_more = skip + limit < len(active)

@@ -52,6 +52,26 @@ async def test_a_name_that_the_public_list_lacks_is_asked_for() -> None:
     assert held.handle == Handle(rig.request().key, step.handle.external_id)
 
 
+async def test_what_one_list_lacks_the_other_brings() -> None:
+    rig = double_rig()
+    await rig.provider.open(rig.request(1))
+    late = await rig.provider.open(rig.request(2))
+    await rig.provider.leases()
+    rig.console.hidden_own.update(rig.console.deployments)
+    found = {held.handle.key: held.handle.external_id for held in await rig.provider.leases()}
+    assert found.keys() == {rig.request(1).key, rig.request(2).key}
+    assert found[rig.request(2).key] == late.handle.external_id
+
+
+async def test_a_deployment_whose_name_nobody_tells_makes_the_list_incomplete() -> None:
+    rig = double_rig()
+    step = await rig.provider.open(rig.request())
+    rig.console.hidden_names.add(step.handle.external_id)
+    rig.console.refuse["GET /akash/deployment/v1beta4/deployments/info"] = (404, "not found")
+    with pytest.raises(Unavailable, match="nobody tells the name"):
+        await rig.provider.leases()
+
+
 async def test_a_stranger_in_the_wallet_keeps_its_own_name() -> None:
     rig = double_rig()
     step = await rig.provider.open(rig.request())

@@ -54,7 +54,7 @@ class Akash:
         self.capabilities = _capabilities(config)
         self._account, self._config, self._clock = account, config, clock
         self._api = Api(account.name, config, clock, transport)
-        self._holdings = Holdings(account.name, self._api.http, config.chain_api_version)
+        self._holdings = Holdings(self._api, config.chain_api_version)
         # an account bound to one region asks for it; bound to several, it asks for none
         self._region = account.regions[0] if len(account.regions) == 1 else ""
         self._opening = Opening(self._api, config, clock, self._region)
@@ -101,6 +101,7 @@ class Akash:
         """Closes the deployment, which ends lease, bill and escrow; by key when it has no id."""
         ids = [handle.external_id] if handle.external_id else await self._ids_of(handle.key)
         for dseq in ids:
+            self._opening.forget(dseq)
             await self._api.close(dseq)
 
     async def leases(self) -> Sequence[HeldLease]:

@@ -26,6 +26,7 @@ from overspill.providers.akash_config import Config
 from overspill.providers.akash_prices import Rates
 
 _HOSTS_FOR_S = 300.0
+_HOSTS_AGAIN_S = 60.0
 _RATE_FOR_S = 900.0
 
 
@@ -72,7 +73,8 @@ class Api:
             ),
             transport=transport,
         )
-        self._hosts_read: tuple[float, Sequence[wire.Host]] | None = None
+        self._hosts_read: tuple[float, Sequence[wire.Host]] = (float("-inf"), ())
+        """Until when it counts, and what was read."""
         self._akt_read: tuple[float, Decimal] | None = None
 
     async def gpu_prices(self) -> wire.GpuPrices:
@@ -84,15 +86,17 @@ class Api:
     async def hosts(self) -> Sequence[wire.Host]:
         """Providers with their uptime; an old reading, or none, when they cannot be read."""
         now = self._clock.monotonic()
-        if self._hosts_read is not None and now - self._hosts_read[0] < _HOSTS_FOR_S:
-            return self._hosts_read[1]
+        until, known = self._hosts_read
+        if now < until:
+            return known
         try:
+            # one try: a bid waits for it
             call = Call("GET", "/v1/providers", "read the providers")
-            hosts = (await self.http.read(call, wire.Hosts)).root
+            known = (await self.http.send(call, wire.Hosts)).root
+            self._hosts_read = (now + _HOSTS_FOR_S, known)
         except (Unavailable, RateLimited, LeaseNotFound):
-            return self._hosts_read[1] if self._hosts_read else ()
-        self._hosts_read = (now, hosts)
-        return hosts
+            self._hosts_read = (now + _HOSTS_AGAIN_S, known)
+        return known
 
     async def rates(self, prices: Iterable[wire.Price]) -> Rates:
         """Rates for the coins that occur; `uact` needs none, `uakt` asks the market's own."""

@@ -44,7 +44,7 @@ class Config(BaseModel):
     min_deposit_usd: Decimal = Field(default=Decimal("0.5"), gt=0)
     max_gpus_per_lease: int = Field(default=8, ge=1, le=64)
     chain_api_version: str = Field(default="v1beta4", pattern=r"^v\d+(?:(?:alpha|beta)\d+)?$")
-    requests_per_second: float = Field(default=5, gt=0, le=100)
+    requests_per_second: float = Field(default=20, gt=0, le=1000)
     request_timeout_seconds: float = Field(default=20, gt=0, le=120)
     list_lag_seconds: float = Field(default=12, ge=0, le=600)
     """Two blocks of the chain: a fresh deployment may be missing from lists for so long."""

@@ -8,7 +8,8 @@ from overspill.core.errors import LeaseNotFound, Unavailable
 from overspill.core.lease import PREFIX, Handle
 from overspill.core.observation import HeldLease
 from overspill.providers import akash_wire as wire
-from overspill.providers._http import Call, MarketHttp
+from overspill.providers._http import Call
+from overspill.providers.akash_api import Api
 from overspill.providers.akash_observe import created_at, ended, live_lease
 from overspill.providers.akash_prices import Rates
 
@@ -18,28 +19,29 @@ MOST_PAGES = 200
 
 
 class Holdings:
-    """Reads the lists. Stateless but for the connection."""
+    """Reads the lists. Remembers the wallet's address, which only a deployment tells."""
 
-    def __init__(self, provider: str, http: MarketHttp, chain_api_version: str) -> None:
-        self._provider, self._http = provider, http
+    def __init__(self, api: Api, chain_api_version: str) -> None:
+        self._api = api
         self._chain = f"/akash/deployment/{chain_api_version}/deployments"
+        self._owners: set[str] = set()
 
     async def all(self) -> list[tuple[wire.Held, str]]:
         """Every open deployment with its key. Raises Unavailable when any part is missing."""
-        own = [held for held in await self._own() if held.deployment.state == "active"]
-        if not own:
-            return []
+        own = {held.deployment.id.dseq: held for held in await self._own()}
+        self._owners |= {held.deployment.id.owner for held in own.values()}
         names: dict[str, str] = {}
-        for owner in sorted({held.deployment.id.owner for held in own}):
+        for owner in sorted(self._owners):
             names.update(await self._names(owner))
-        found = []
-        for held in own:
-            key = names.get(held.deployment.id.dseq)
-            if key is None:
-                key = await self._placement_name(held.deployment.id)
-            if key is not None:
-                found.append((held, key))
-        return found
+        for dseq in names.keys() - own.keys():
+            # one list lags behind the other: the deployment itself decides
+            found = await self._found(dseq)
+            own.update({dseq: found} if found else {})
+        return [
+            (held, names[dseq] if dseq in names else await self._placement_name(held))
+            for dseq, held in sorted(own.items())
+            if held.deployment.state == "active"
+        ]
 
     def held_lease(self, held: wire.Held, key: str, rates: Rates) -> HeldLease:
         """One of ours or another's, as the engine sees it."""
@@ -63,21 +65,18 @@ class Holdings:
                 "list the deployments",
                 params={"skip": skip, "limit": PAGE},
             )
-            listed = (await self._http.read(call, wire.HeldListAnswer)).data
+            listed = (await self._api.http.read(call, wire.HeldListAnswer)).data
             found.update({held.deployment.id.dseq: held for held in listed.deployments})
             # a market may give smaller pages than asked for
             skip += len(listed.deployments)
             if not listed.pagination.has_more:
                 return self._complete(found, listed.pagination.total)
-        raise Unavailable("the list of deployments does not end", provider=self._provider)
+        raise self._incomplete("the list of deployments does not end")
 
     def _complete(self, found: dict[str, wire.Held], total: int | None) -> list[wire.Held]:
         """Pages by offset lose entries when something closes between two of them."""
         if total is not None and len(found) < total:
-            raise Unavailable(
-                f"{self._provider}: only {len(found)} of {total} deployments were listed",
-                provider=self._provider,
-            )
+            raise self._incomplete(f"only {len(found)} of {total} deployments were listed")
         return list(found.values())
 
     async def _names(self, owner: str) -> dict[str, str]:
@@ -89,26 +88,36 @@ class Holdings:
         }
         for _ in range(MOST_PAGES):
             call = Call("GET", f"{self._chain}/list", "list the placement names", params=params)
-            listed = await self._http.read(call, wire.NamedList)
+            listed = await self._api.http.read(call, wire.NamedList)
             names.update({d.deployment.id.dseq: _key(d) for d in listed.deployments})
             if not listed.pagination.next_key:
                 return names
             params = {**params, "pagination.key": listed.pagination.next_key}
-        raise Unavailable("the list of placement names does not end", provider=self._provider)
+        raise self._incomplete("the list of placement names does not end")
 
-    async def _placement_name(self, found: wire.DeploymentId) -> str | None:
-        """The key of one that the public list lacked; None when it has gone meanwhile."""
+    async def _found(self, dseq: str) -> wire.Held | None:
+        try:
+            return await self._api.held(dseq)
+        except LeaseNotFound:
+            return None
+
+    async def _placement_name(self, held: wire.Held) -> str:
+        """The key of one that the public list lacked. Not to know it is not to be complete."""
+        ident = held.deployment.id
         call = Call(
             "GET",
             f"{self._chain}/info",
             "read a placement name",
-            params={"id.owner": found.owner, "id.dseq": found.dseq},
+            params={"id.owner": ident.owner, "id.dseq": ident.dseq},
         )
         try:
-            named = await self._http.read(call, wire.NamedDeployment)
+            return _key(await self._api.http.read(call, wire.NamedDeployment))
         except LeaseNotFound:
-            return None
-        return _key(named)
+            raise self._incomplete(f"nobody tells the name of deployment {ident.dseq}") from None
+
+    def _incomplete(self, why: str) -> Unavailable:
+        name = self._api.name
+        return Unavailable(f"{name}: could not list the leases: {why}", provider=name)
 
 
 def _key(named: wire.NamedDeployment) -> str:

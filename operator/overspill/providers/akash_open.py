@@ -52,7 +52,7 @@ class Opening:
         self._manifests[made.dseq] = made.manifest
         self._quoting[made.dseq] = _Quoting(self._clock.monotonic())
         handle = Handle(request.key, made.dseq)
-        return OpenStep(handle, is_complete=False, message="waiting for bids")
+        return OpenStep(handle, False, retry_after=self._pause(), message="waiting for bids")
 
     async def choose(self, request: OpenRequest, handle: Handle) -> OpenStep:
         """Step two, repeated freely until a bid is chosen or the window is over."""
@@ -83,13 +83,22 @@ class Opening:
         except OrderTaken:
             known = await self._adopt(request, handle)
             if known is None:
-                await self._api.drop(handle.external_id)
+                await self._drop(handle.external_id)
                 raise
             return known
         lease = live_lease(held)
         if lease is None:
             return OpenStep(handle, False, next_costs=True, retry_after=timedelta(seconds=5))
         return await self._complete(request, handle, lease)
+
+    def forget(self, dseq: str) -> None:
+        """Drops what memory holds of an order that is done with; the manifest has secrets."""
+        self._manifests.pop(dseq, None)
+        self._quoting.pop(dseq, None)
+
+    async def _drop(self, dseq: str) -> None:
+        self.forget(dseq)
+        await self._api.drop(dseq)
 
     async def _adopted_at_first_sight(
         self, request: OpenRequest, handle: Handle
@@ -115,10 +124,11 @@ class Opening:
                 message=f"takes a bid at {best.usd_per_hour:.4f} USD per hour",
             )
         if not quotes and self._waited(dseq) >= self._config.bid_window_seconds:
-            await self._api.drop(dseq)
+            await self._drop(dseq)
             why = why_none(bids, wanted, rates)
             raise NoCapacity(f"{self._api.name}: {why}", provider=self._api.name)
-        return OpenStep(handle, is_complete=False, message=f"{len(bids)} bids so far")
+        message = f"{len(bids)} bids so far"
+        return OpenStep(handle, False, retry_after=self._pause(), message=message)
 
     async def _adopt(self, request: OpenRequest, handle: Handle) -> OpenStep | None:
         """The step for a lease that exists already; None when there is none to adopt."""
@@ -142,14 +152,13 @@ class Opening:
     ) -> OpenStep:
         price = (await self._api.rates([lease.price])).usd_per_hour(lease.price)
         if price is None or price > request.max_usd_per_hour:
-            await self._api.drop(handle.external_id)
+            await self._drop(handle.external_id)
             raise OfferRejected(
                 f"{self._api.name}: the lease came at {price} USD per hour, over the cap of "
                 f"{request.max_usd_per_hour}; it is being closed",
                 provider=self._api.name,
             )
-        self._manifests.pop(handle.external_id, None)
-        self._quoting.pop(handle.external_id, None)
+        self.forget(handle.external_id)
         return OpenStep(_with_lease(handle, lease.id), True, price_usd_per_hour=price)
 
     async def _known(self, dseq: str) -> wire.Held:
@@ -166,7 +175,7 @@ class Opening:
         recorded = held.deployment.hash
         if not recorded or is_hash_of(recorded, rebuilt):
             return rebuilt
-        await self._api.drop(held.deployment.id.dseq)
+        await self._drop(held.deployment.id.dseq)
         raise OfferRejected(
             f"{self._api.name}: the deployment was made from other values (a Secret changed "
             "since); it is being closed",
@@ -181,6 +190,11 @@ class Opening:
             refused=frozenset(handle.get("refused").split()),
             min_reliability=self._config.min_reliability,
         )
+
+    def _pause(self) -> timedelta:
+        """Until the next look; many orders at once look less often, within the pace."""
+        share = 2 * len(self._quoting) / self._config.requests_per_second
+        return timedelta(seconds=max(2.0, share))
 
     def _waited(self, dseq: str) -> float:
         return self._clock.monotonic() - self._quoting[dseq].since

@@ -84,7 +84,7 @@ class Sandbox:
         found: list[dict[str, Any]] = self._get("/_sandbox/hosts")["hosts"]
         return found
 
-    def fault(self, action: str, **rule: Any) -> int:
+    def fault(self, action: str, /, **rule: Any) -> int:
         """Installs a fault rule and returns its id."""
         return int(self._post("/_sandbox/faults", {"action": action, **rule})["id"])
 

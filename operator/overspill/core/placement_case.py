@@ -91,10 +91,14 @@ class Case:
         """Changes of place so far, the one that is due now included."""
         return moves_of(self.job, self.leases)
 
-    @property
+    @cached_property
     def waits_since(self) -> datetime:
-        """Since when the job has had no place."""
-        return self.facts.waiting_since or self.job.created_at
+        """Since when the job has had no place: since it came, or since its last place ended."""
+        if self.facts.waiting_since is not None:
+            return self.facts.waiting_since
+        ends = [a.ended_at for a in self.job.attempts if a.started_at]
+        ends += [le.closing.requested_at for le in self.leases if le.closing and le.active_since]
+        return max([self.job.created_at, *(end for end in ends if end is not None)])
 
     @property
     def burst_from(self) -> datetime:

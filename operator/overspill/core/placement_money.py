@@ -22,7 +22,7 @@ from overspill.core.statusparts import usd
 from overspill.core.vocabulary import LeaseState
 
 FIRM_HEADROOM = Decimal("1.02")
-AUCTION_HEADROOM = Decimal("1.25")
+AUCTION_HEADROOM = Decimal("1.10")
 """How far above the quoted rate a lease may open: rounding of units; bids of an auction."""
 
 RATE_TOLERANCE = Decimal("1.01")
@@ -35,8 +35,8 @@ CLOSING_TIME = timedelta(minutes=3)
 USEFUL_RUN = timedelta(hours=1)
 """Where the work is unknown, a lease must be able to pay for its start and this much."""
 
-NO_LIMIT = Decimal(24 * 365 * 10)
-"""Hours after which a ceiling on money is no ceiling."""
+LONGEST = timedelta(days=366)
+"""No lease is opened for longer, however much money there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +148,14 @@ def ceiling_of(
     if allowance.max_hourly is not None:
         highest = min(highest, allowance.max_hourly)
     if total is None or quote.price <= 0:
-        return Ceiling(max(quote.price, highest), total)
+        lasts = None if total is None else LONGEST
+        return Ceiling(max(quote.price, highest), total, lasts)
     usable = total * SAFETY_SHARE - quote.line("egress")
     run_h = _run_h(quote, terms) + hours(CLOSING_TIME)
     highest = max(quote.price, min(highest, usable / (run_h * RATE_TOLERANCE)))
     highest = max(quote.price, highest.quantize(MICRO, ROUND_DOWN))
-    lasts = usable / (highest * RATE_TOLERANCE) - hours(CLOSING_TIME)
-    return Ceiling(highest, total, None if lasts > NO_LIMIT else span(max(Decimal(0), lasts)))
+    lasts_h = usable / (highest * RATE_TOLERANCE) - hours(CLOSING_TIME)
+    return Ceiling(highest, total, span(max(Decimal(0), min(lasts_h, hours(LONGEST)))))
 
 
 def least_money(offer: Offer, quote: Quote, terms: Terms) -> tuple[Decimal, str]:

@@ -15,12 +15,15 @@ VERBS = ("explain", "offers", "leases", "cost", "logs", "sandbox")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb; the exit code is 0, 1 (it failed, with a sentence) or 2 (wrong usage)."""
-    modules = {verb: importlib.import_module(f"overspill.cli.{verb}") for verb in VERBS}
+    words = list(sys.argv[1:] if argv is None else argv)
+    # One verb is all that is imported: a plugin should answer at once.
+    wanted = words[:1] if words[:1] and words[0] in VERBS else VERBS
+    modules = {verb: importlib.import_module(f"overspill.cli.{verb}") for verb in wanted}
     parser = _parser()
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for module in modules.values():
         module.add(subparsers)
-    args = parser.parse_args(argv)
+    args = parser.parse_args(words)
     try:
         return int(modules[args.verb].run(args))
     except CliError as error:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 DEFAULT_WIDTH = 100
 
@@ -25,7 +26,15 @@ class Column:
 def console() -> Console:
     """Stdout. What users wrote into names and messages is never read as markup."""
     width = shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns
-    return Console(width=width, markup=False, highlight=False, emoji=False)
+    return _PlainConsole(width=width, markup=False, highlight=False, emoji=False)
+
+
+class _PlainConsole(Console):
+    """Prints what others wrote without obeying it: no control character reaches the terminal."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        clean = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+        return super().render_str(clean, **how)
 
 
 def table(out: Console, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:

@@ -75,10 +75,11 @@ def status_document(facts: Facts, now: datetime) -> dict[str, Any]:
     """The whole new status of the job."""
     job, lease = facts.job, current_lease(facts.leases)
     end = outcome(job, facts.leases) if not job.is_finished else None
+    over = _over(job, end)
     document: dict[str, Any] = {
         "observedGeneration": job.generation,
         "conditions": _conditions(facts, lease, end, now),
-        "placement": place_document(lease) if lease and not _over(job, end) else None,
+        "placement": _placement(facts, lease),
         "decision": decision_document(facts.decision) or job.status.get("decision"),
         "progress": _progress(facts),
         "cost": dict(facts.cost),
@@ -89,11 +90,19 @@ def status_document(facts: Facts, now: datetime) -> dict[str, Any]:
         "lastMoveTime": _last_move(job, facts.leases),
         "sla": {"promised": facts.sla_promised} if facts.sla_promised else None,
         "endpoint": job.status.get("endpoint"),
-        "replicas": 1 if lease and lease.state is LeaseState.ACTIVE else 0,
+        "replicas": 1 if lease and not over and lease.state is LeaseState.ACTIVE else 0,
         "selector": f"overspill.dev/job-uid={job.ref.uid}",
     }
     document["phase"] = _phase(document["conditions"], lease, facts)
     return {k: v for k, v in document.items() if v not in (None, {}, [])}
+
+
+def _placement(facts: Facts, lease: Lease | None) -> Any:
+    """Where it runs; of a job that has ended, where it ran last."""
+    if lease is None and facts.leases and facts.job.status.get("placement"):
+        ended = outcome(facts.job, facts.leases) is not None or facts.job.is_finished
+        return facts.job.status["placement"] if ended else None
+    return place_document(lease) if lease else None
 
 
 def _over(job: Job, end: Outcome | None) -> bool:

@@ -93,6 +93,8 @@ class FakeMarket:
 
     async def open(self, request: OpenRequest) -> OpenStep:
         """Sells one lease per request received, unless class A recognises the key."""
+        if request.handle is not None and request.handle.external_id:
+            return self._known(request, request.handle)
         if self._happens(self.lies.fail_before):
             raise OpenUncertain("the connection broke", provider=self.name)
         if self.full:
@@ -104,9 +106,7 @@ class FakeMarket:
         await self.clock.sleep(0.05)
         if self._happens(self.lies.lose_answer):
             raise OpenUncertain("the answer was lost", provider=self.name)
-        handle = Handle(request.key, held.external_id)
-        gpus = request.gpu_count * request.num_nodes
-        return OpenStep(handle, is_complete=True, price_usd_per_hour=self.price * gpus)
+        return self._complete(request, held)
 
     async def observe(self, handle: Handle) -> Observation:
         """The phase of what was sold."""
@@ -151,13 +151,23 @@ class FakeMarket:
             if held.key == key and held.is_live:
                 held.ended_at = self.clock.now()
 
+    def _known(self, request: OpenRequest, handle: Handle) -> OpenStep:
+        """A step with a handle only reads: what is there is complete, what is gone is refused."""
+        for held in self.live():
+            if held.external_id == handle.external_id:
+                return self._complete(request, held)
+        raise NoCapacity("it has ended meanwhile", provider=self.name)
+
+    def _complete(self, request: OpenRequest, held: Held) -> OpenStep:
+        handle = Handle(request.key, held.external_id)
+        gpus = request.gpu_count * request.num_nodes
+        return OpenStep(handle, is_complete=True, price_usd_per_hour=self.price * gpus)
+
     def _sell(self, request: OpenRequest) -> Held:
         self.creates.append(request.key)
         known = [h for h in self.sold if h.key == request.key and h.is_live]
-        handle = request.handle.external_id if request.handle else ""
-        adopted = [h for h in known if h.external_id == handle]
-        if adopted or (known and self.klass is IdempotencyClass.A):
-            return (adopted or known)[0]
+        if known and self.klass is IdempotencyClass.A:
+            return known[0]
         visible = self.clock.monotonic() + self.lies.list_lag_s
         held = Held(f"x{len(self.sold)}", request.key, self.clock.now(), visible_from=visible)
         self.sold.append(held)

@@ -85,6 +85,8 @@ class Simulation:
     settings: Mapping[str, Any] = field(default_factory=dict)
     sites: list[str] = field(default_factory=list)
     crashes: int = 0
+    leaders: tuple[str, ...] = ("a",)
+    """More than one: a split brain, each believing that it leads."""
 
     def __post_init__(self) -> None:
         self.api = FakeApi(now=START.strftime("%Y-%m-%dT%H:%M:%SZ"))
@@ -92,12 +94,15 @@ class Simulation:
         self.random = random.Random(self.seed)  # noqa: S311  (seeded, reproducible on purpose)
         self.market.dice = self.random
         self._engines: list[asyncio.Task[None]] = []
+        self._stores: dict[str, Store] = {}
 
     async def start(self) -> None:
         """Writes the provider, then runs the engine; restarts it after every crash."""
         await self.api.put(f"{collection(Kind.PROVIDER)}/market", _provider())
         await self.api.put(f"{collection(Kind.SLA_CLASS)}/standard", _class())
-        self._engines.append(asyncio.create_task(self._keep_running("a")))
+        for identity in self.leaders:
+            self._engines.append(asyncio.create_task(self._keep_running(identity)))
+        self.api.on_write = self._heard
 
     async def stop(self) -> None:
         """Ends every engine."""
@@ -166,12 +171,16 @@ class Simulation:
             off_loop=_in_place,
         )
         store.listen(lambda kind, uid: engine_run.changed(engine, kind.value, uid))
-        self.api.on_write = lambda change, obj: _hear(store, change, obj)
+        self._stores[leader.identity] = store
         async with asyncio.TaskGroup() as group:
             truth = Truth(self.api, store, self.clock)
             await truth.list_once()
             group.create_task(truth.run())
             group.create_task(engine_run.run(engine))
+
+    def _heard(self, change: str, obj: Mapping[str, Any]) -> None:
+        for store in self._stores.values():
+            _hear(store, change, obj)
 
     def _failpoint(self, site: str, moment: str) -> None:
         if moment != self.crash_moment:

@@ -120,7 +120,11 @@ PROVIDER = {
     "apiVersion": "overspill.dev/v1alpha1",
     "kind": "GPUProvider",
     "metadata": {"name": "my-market"},
-    "spec": {"type": "Akash", "endpoint": "https://evil.example.com"},
+    "spec": {
+        "type": "Akash",
+        "endpoint": "https://evil.example.com",
+        "credentialsSecretRef": {"namespace": "overspill-system", "name": "akash"},
+    },
 }
 
 

@@ -125,6 +125,8 @@ class Console:
         self.hidden_own: set[str] = set()
         self.is_reachable = True
         self.closes = True
+        self.settings: dict[str, bool] = {}
+        """dseq → whether its escrow is refilled."""
         self.page = 1000
 
     def transport(self) -> httpx.MockTransport:
@@ -164,6 +166,14 @@ class Console:
             r"GET /v1/deployments": lambda **call: self._own(call["params"]),
             r"GET /v1/deployments/(\w+)": lambda dseq, **_: self._one(dseq),
             r"DELETE /v1/deployments/(\w+)": lambda dseq, **_: self._close(dseq),
+            r"PATCH /v2/deployment-settings/(\w+)": lambda dseq, **call: (
+                self._settings(dseq, call["body"]["data"])
+                if dseq in self.settings
+                else _error(404, "no settings")
+            ),
+            r"POST /v2/deployment-settings": lambda **call: self._settings(
+                call["body"]["data"]["dseq"], call["body"]["data"], 201
+            ),
             r"GET /v1/bids": lambda **call: _ok(
                 {"data": self.bids.get(call["params"]["dseq"], [])}
             ),
@@ -242,6 +252,20 @@ class Console:
             return _error(404, "Deployment not found")
         leases = [{**lease, "status": self._status(held)} for lease in held["leases"]]
         return _ok({"data": {**_bare(held), "leases": leases}})
+
+    def _settings(self, dseq: str, data: dict[str, Any], status: int = 200) -> httpx.Response:
+        self.settings[dseq] = data["autoTopUpEnabled"]
+        settings = {
+            "id": "00000000-0000-4000-8000-000000000000",
+            "userId": "u",
+            "dseq": dseq,
+            "autoTopUpEnabled": self.settings[dseq],
+            "estimatedTopUpAmount": 1,
+            "topUpFrequencyMs": 1,
+            "createdAt": "2026-01-01T00:00:00Z",
+            "updatedAt": "2026-01-01T00:00:00Z",
+        }
+        return _ok({"data": settings}, status)
 
     def _own(self, params: dict[str, str]) -> httpx.Response:
         active = [

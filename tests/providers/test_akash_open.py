@@ -21,6 +21,7 @@ from overspill.core.offer import GpuRequirements, Requirements
 from overspill.core.workload import SecretEnv
 from overspill.ports import IdempotencyClass, OpenRequest
 from overspill.testing.contract import drive
+from overspill.testing.wire_faults import Fault
 
 from .akash_double import gpu_line
 from .akash_rig import TOKEN, WORKLOAD, DoubleRig, double_rig, request
@@ -84,6 +85,34 @@ async def test_the_deposit_is_sized_to_the_ceiling() -> None:
     await rig.provider.open(replace(asked, hard_deadline=rig.clock.now()))
     deposits = [body["data"]["deposit"] for body in sent(rig, "POST", "/v1/deployments")]
     assert deposits == [20.0, 3.0, 0.5]
+
+
+async def test_an_escrow_that_lasts_is_left_alone() -> None:
+    rig = double_rig()
+    asked = replace(rig.request(), max_total_usd=Decimal(5))
+    await drive(rig, asked)
+    assert rig.console.settings == {}
+
+
+async def test_an_escrow_that_would_run_dry_is_refilled() -> None:
+    rig = double_rig()
+    first = await drive(rig, rig.request())
+    assert rig.console.settings == {first.handle.external_id: True}
+    second = await rig.provider.open(rig.request(2))
+    rig.console.settings[second.handle.external_id] = False
+    await drive(rig, replace(rig.request(2), handle=second.handle))
+    assert rig.console.settings[second.handle.external_id]
+
+
+@pytest.mark.parametrize("setting", ["false", "true"])
+async def test_an_escrow_that_cannot_be_refilled_is_said_and_the_lease_taken(setting: str) -> None:
+    rig = double_rig(autoTopUp=setting)
+    asked = rig.request()
+    first = await rig.provider.open(asked)
+    rig.wire.set(Fault.SERVER_ERROR, matches=lambda r: "settings" in r.url.path)
+    chosen = await rig.provider.open(replace(asked, handle=first.handle))
+    assert "may run dry" in chosen.message
+    assert (await drive(rig, replace(asked, handle=chosen.handle))).is_complete
 
 
 async def test_it_waits_for_better_bids_but_not_for_ever() -> None:

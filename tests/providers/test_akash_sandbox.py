@@ -112,6 +112,16 @@ async def test_a_dead_host_is_unknown_and_its_end_is_lost(rig: SandboxRig) -> No
     assert held.observation.phase is Phase.LOST
 
 
+async def test_a_long_lease_outlives_the_markets_small_deposit(rig: SandboxRig) -> None:
+    asked = replace(rig.request(), max_total_usd=Decimal(100))
+    step = await drive(rig, asked)
+    for _ in range(8):
+        await rig.pass_time(timedelta(hours=1))
+    assert (await rig.provider.observe(step.handle)).phase is Phase.RUNNING
+    (deployment,) = rig.app.chain.deployments.values()
+    assert deployment.leases[0].charged / 10**6 > rig.app.chain.options.deposit_usd
+
+
 async def test_a_bid_that_closes_gives_way_to_the_next(rig: SandboxRig) -> None:
     rig.app.world.faults.add({"action": "bid_closes", "count": 1})
     # without an interface, two hosts of the built-in supply can bid

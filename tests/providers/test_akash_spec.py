@@ -19,7 +19,6 @@ from .akash_spec import openapi, sdl_schema, spec_folder
 async def test_a_whole_life_speaks_the_official_api() -> None:
     rig = double_rig(spec_folder())
     rig.console.hidden_names.add("1780000000000")
-    rig.console.offered.append(("akash1uakt", "100"))
     await rig.provider.offers(None)
     first = await drive(rig, rig.request())
     rig.console.deployments[first.handle.external_id]["leases"][0]["price"]["denom"] = "uakt"
@@ -32,6 +31,8 @@ async def test_a_whole_life_speaks_the_official_api() -> None:
         "GET /v1/providers",
         "POST /v1/deployments",
         "GET /v1/bids",
+        "PATCH /v2/deployment-settings/{dseq}",
+        "POST /v2/deployment-settings",
         "POST /v1/leases",
         "GET /v1/deployments/{dseq}",
         "GET /v1/deployments",

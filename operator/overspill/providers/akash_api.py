@@ -135,6 +135,29 @@ class Api:
         except LeaseNotFound:
             return []
 
+    async def refill(self, dseq: str) -> bool:
+        """Asks that the escrow be topped up as it empties; False when that could not be set.
+
+        Best effort: consoles of a newer kind refill always and have nothing to set.
+        """
+        wish = {"autoTopUpEnabled": True}
+        path = f"/v2/deployment-settings/{dseq}"
+        change = Call("PATCH", path, "have the escrow refilled", body={"data": wish})
+        make = Call(
+            "POST",
+            "/v2/deployment-settings",
+            "have the escrow refilled",
+            body={"data": {"dseq": dseq, **wish}},
+        )
+        try:
+            try:
+                answer = await self.http.read(change, wire.SettingsAnswer)
+            except LeaseNotFound:
+                answer = await self.http.read(make, wire.SettingsAnswer)
+        except (Unavailable, RateLimited, LeaseNotFound):
+            return False
+        return answer.data.auto_top_up_enabled
+
     async def close(self, dseq: str) -> None:
         """Ends lease, bill and escrow; silent when the market knows it no more."""
         call = Call("DELETE", f"/v1/deployments/{dseq}", f"close deployment {dseq}")

@@ -42,6 +42,8 @@ class Config(BaseModel):
     min_reliability: Decimal | None = Field(default=None, ge=0, le=1)
     auditors: tuple[str, ...] = ()
     min_deposit_usd: Decimal = Field(default=Decimal("0.5"), gt=0)
+    auto_top_up: bool = True
+    """Have an escrow refilled that would not last to the lease's ceiling."""
     max_gpus_per_lease: int = Field(default=8, ge=1, le=64)
     chain_api_version: str = Field(default="v1beta4", pattern=r"^v\d+(?:(?:alpha|beta)\d+)?$")
     requests_per_second: float = Field(default=20, gt=0, le=1000)

@@ -16,7 +16,7 @@ from overspill.core.lease import Handle
 from overspill.ports import Clock, OpenRequest, OpenStep
 from overspill.providers import akash_wire as wire
 from overspill.providers.akash_api import Api, BidClosed, OrderTaken
-from overspill.providers.akash_bids import Wanted, ranked, why_none
+from overspill.providers.akash_bids import Quote, Wanted, ranked, why_none
 from overspill.providers.akash_config import Config
 from overspill.providers.akash_manifest import is_hash_of, manifest
 from overspill.providers.akash_observe import has_manifest, live_lease
@@ -114,21 +114,41 @@ class Opening:
         rates = await self._api.rates(bid.price for bid in bids)
         quotes = ranked(bids, wanted, rates, await self._api.hosts())
         if quotes and self._is_settled(dseq):
-            best = quotes[0]
-            return OpenStep(
-                _with_lease(handle, best.bid.id),
-                is_complete=False,
-                next_costs=True,
-                retry_after=timedelta(0),
-                price_usd_per_hour=best.usd_per_hour,
-                message=f"takes a bid at {best.usd_per_hour:.4f} USD per hour",
-            )
+            return await self._chosen(request, handle, quotes[0])
         if not quotes and self._waited(dseq) >= self._config.bid_window_seconds:
             await self._drop(dseq)
             why = why_none(bids, wanted, rates)
             raise NoCapacity(f"{self._api.name}: {why}", provider=self._api.name)
         message = f"{len(bids)} bids so far"
         return OpenStep(handle, False, retry_after=self._pause(), message=message)
+
+    async def _chosen(self, request: OpenRequest, handle: Handle, best: Quote) -> OpenStep:
+        lasts = await self._lasts(request, handle.external_id, best.usd_per_hour)
+        return OpenStep(
+            _with_lease(handle, best.bid.id),
+            is_complete=False,
+            next_costs=True,
+            retry_after=timedelta(0),
+            price_usd_per_hour=best.usd_per_hour,
+            message=f"takes a bid at {best.usd_per_hour:.4f} USD per hour"
+            + ("" if lasts else "; its escrow may run dry before the lease's ceiling"),
+        )
+
+    async def _lasts(self, request: OpenRequest, dseq: str, usd_per_hour: Decimal) -> bool:
+        """Whether the escrow lasts to the ceiling; asks the market to refill one that does not.
+
+        Managed accounts ignore the deposit asked for and put in a few dollars.
+        """
+        try:
+            held = await self._api.held(dseq)
+        except LeaseNotFound:
+            return False
+        funds = held.escrow_account.state.funds
+        rates = await self._api.rates(funds)
+        free = sum((rates.usd_of(price) or Decimal(0) for price in funds), Decimal(0))
+        if free >= min(request.max_total_usd, usd_per_hour * self._hours_left(request)):
+            return True
+        return self._config.auto_top_up and await self._api.refill(dseq)
 
     async def _adopt(self, request: OpenRequest, handle: Handle) -> OpenStep | None:
         """The step for a lease that exists already; None when there is none to adopt."""
@@ -208,10 +228,13 @@ class Opening:
 
     def _deposit_usd(self, request: OpenRequest) -> Decimal:
         """Sized to the ceiling, so that the escrow ends what we might forget (where it counts)."""
-        left = max((request.hard_deadline - self._clock.now()).total_seconds(), 0.0)
-        for_time = request.max_usd_per_hour * Decimal(left) / 3600
+        for_time = request.max_usd_per_hour * self._hours_left(request)
         wanted = min(request.max_total_usd, for_time)
         return max(wanted, self._config.min_deposit_usd).quantize(Decimal("0.01"), ROUND_UP)
+
+    def _hours_left(self, request: OpenRequest) -> Decimal:
+        left = (request.hard_deadline - self._clock.now()).total_seconds()
+        return Decimal(max(left, 0.0)) / 3600
 
 
 def _bid_of(handle: Handle) -> dict[str, str | int]:

@@ -315,6 +315,18 @@ class Bids(Wire):
     data: list[BidEntry]
 
 
+class Settings(Wire):
+    """What is set for a deployment."""
+
+    auto_top_up_enabled: bool
+
+
+class SettingsAnswer(Wire):
+    """`PATCH` and `POST /v2/deployment-settings`."""
+
+    data: Settings
+
+
 class Success(Wire):
     """Whether it was done."""
 

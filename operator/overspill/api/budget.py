@@ -17,11 +17,13 @@ class GPUBudgetSpec(ApiModel):
     limit_usd: PositiveUSD
     """Spent, committed and forecast together stay below this per period, in USD ("5000")."""
     period: BudgetPeriod = BudgetPeriod.MONTHLY
-    """Daily, Weekly (from Monday) or Monthly, in UTC."""
+    """Daily, Weekly (from Monday) or Monthly, in UTC. This version does not start a new period by
+    itself.
+    """
     warn_percents: Annotated[
         list[Annotated[int, Field(ge=1, le=100)]], Field(max_length=16), SET
     ] = Field(default_factory=list)
-    """Warn when so many percent are spent or committed."""
+    """Warn when so many percent are spent or committed. Not acted on in this version."""
 
 
 class Reservation(ApiModel):

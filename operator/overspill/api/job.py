@@ -100,7 +100,9 @@ class GPUJobSpec(ApiModel):
     num_nodes: Annotated[int, Field(ge=1, le=1024)] = 1
     """Nodes of the gang; all at one place, or none."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
-    """Copies of an Inference service; set by `kubectl scale` and autoscalers."""
+    """Copies of an Inference service; set by `kubectl scale` and autoscalers. This version runs
+    one.
+    """
     template: PodTemplate
     """An ordinary pod template. What cannot travel (a PVC, hostPath, a ServiceAccount token, a
     ConfigMap) keeps the job at home; the condition NotBurstable names the field.
@@ -124,7 +126,9 @@ class GPUJobSpec(ApiModel):
     backoff_limit: Count = 6
     """Failures of the command itself before the job is Failed; moves do not count."""
     verification: Verification | None = None
-    """How far a place's claims are checked; absent: the SLA class decides."""
+    """How far a place's claims are checked; absent: the SLA class decides. Not acted on in this
+    version.
+    """
     endpoint: Endpoint | None = None
     """The service of an Inference job."""
     suspend: bool = False

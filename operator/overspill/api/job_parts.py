@@ -178,7 +178,7 @@ class Placement(ApiModel):
     )
     """Only these of the SLA class's capacity types; empty: all of them."""
     min_verification: VerificationMode | None = None
-    """Use only places whose claims are checked at least this far."""
+    """Use only places whose claims are checked at least this far. Not acted on in this version."""
     data_class: DataClass = DataClass.INTERNAL
     """Confidential never leaves the cluster."""
 

@@ -38,11 +38,11 @@ class SLAClassSpec(ApiModel):
     capacity_types: Annotated[list[CapacityType], Field(min_length=1, max_length=5), ATOMIC]
     """Which kinds of capacity are allowed, best first."""
     availability_target: Ratio | None = None
-    """For services: the promised share of time, "0.999"."""
+    """For services: the promised share of time, "0.999". Not acted on in this version."""
     burst_after_seconds: Seconds = 0
     """Wait this long for own capacity before renting."""
     failover_within_seconds: Seconds = 120
-    """A lost place is replaced within this time; reported as promised against attained."""
+    """The promise that a lost place is replaced within this time. Not acted on in this version."""
     pending_patience_seconds: Seconds = 120
     """A child at home that stays Pending so long is withdrawn, then placed elsewhere."""
     heartbeat_grace_seconds: Seconds = 300
@@ -50,11 +50,13 @@ class SLAClassSpec(ApiModel):
     min_reliability: Ratio | None = None
     """Use only places that were there for at least this share of time, "0.95"."""
     verification: VerificationMode = VerificationMode.PREFLIGHT
-    """How far the claims of a place are checked."""
+    """How far the claims of a place are checked. Not acted on in this version."""
     spare_replicas: Annotated[int, Field(ge=0, le=100)] = 0
-    """For services: copies beyond those asked for."""
+    """For services: copies beyond those asked for. Not acted on in this version."""
     max_loss_usd: PositiveUSD | None = None
-    """Refuse places where a loss is expected to cost more than this, in USD."""
+    """Refuse places where a loss is expected to cost more than this, in USD. Not acted on in this
+    version.
+    """
     failback: ClassFailback = Field(default_factory=ClassFailback)
     """When jobs of the class that run outside come home."""
     priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = 0

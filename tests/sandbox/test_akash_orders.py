@@ -41,9 +41,7 @@ async def test_a_bid_is_the_host_rate_in_uact_per_block(market: Market) -> None:
     assert prices == [Decimal("2393.333333"), Decimal("2610")]
 
 
-@pytest.mark.parametrize(
-    ("cap", "bids"), [(2393, 0), (2394, 1), (2609, 1), (2610, 2)], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("cap", "bids"), [(2393, 0), (2394, 1), (2609, 1), (2610, 2)], ids=str)
 async def test_no_bid_is_above_the_price_of_the_sdl(market: Market, cap: int, bids: int) -> None:
     pricing = {"pricing": {"job": {"denom": "uact", "amount": cap}}}
     made = await market.created(sdl(placement=pricing))

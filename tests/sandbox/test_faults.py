@@ -1,4 +1,4 @@
-"""Every fault switch does what it says, as often as it was told, and leaves a line in the ledger."""
+"""Every fault switch does what it says, as often as told, and leaves a line in the ledger."""
 
 import time
 

@@ -59,6 +59,7 @@ class Sandbox:
         assert process.stdout is not None  # noqa: S101 -- it is a pipe
         first = process.stdout.readline()
         if not first:
+            process.stdout.close()
             raise RuntimeError(f"The sandbox ended with {process.wait(_STOP_TIMEOUT_S)} at start.")
         facts = json.loads(first)
         client = httpx.Client(base_url=facts["url"], timeout=_START_TIMEOUT_S, trust_env=False)

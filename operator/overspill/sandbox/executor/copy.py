@@ -17,6 +17,7 @@ from pathlib import Path
 from overspill.sandbox.clock import SandboxClock
 from overspill.sandbox.executor.isolation import bare, isolated
 from overspill.sandbox.executor.network import Cell
+from overspill.sandbox.executor.rundir import RUN_VARIABLE, end_processes_of
 
 _HEALTHY_S = 600.0
 _LONGEST_PAUSE_S = 300.0
@@ -53,6 +54,7 @@ class Copy:
         self._clock = clock
         self._record = record
         self._process: asyncio.subprocess.Process | None = None
+        self._is_ending = False
 
     @property
     def is_running(self) -> bool:
@@ -71,6 +73,8 @@ class Copy:
         while True:
             began = self._clock.now()
             code = await self._once()
+            if self._is_ending:
+                return
             self._record(self.spec.name, code if code >= 0 else 128 - code)
             self.restarts += 1
             quick = 1 if self._clock.now() - began >= _HEALTHY_S else quick + 1
@@ -78,6 +82,7 @@ class Copy:
 
     async def terminate(self) -> None:
         """Asks the process to end, waits the grace, and leaves the rest to cancelling `run`."""
+        self._is_ending = True
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -92,11 +97,8 @@ class Copy:
         process = self._process
         if process is None or process.returncode is not None:
             return
-        with suppress(ProcessLookupError, PermissionError):
-            if self.cell is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
 
     async def _once(self) -> int:
         if not self.spec.command:
@@ -112,14 +114,17 @@ class Copy:
             return 127
         finally:
             self.kill()
+            if self.cell is None:
+                end_processes_of(disk)  # with a cell, its process namespace ends them
             if self._process is not None:
                 await self._process.wait()
             shutil.rmtree(disk, ignore_errors=True)
 
     async def _spawn(self, disk: Path) -> asyncio.subprocess.Process:
         spec = self.spec
+        env = {**spec.env, "HOME": str(disk / "work"), "TMPDIR": self._tmp(disk)}
         if self.cell is None:
-            command = bare(spec.command)
+            command, env[RUN_VARIABLE] = bare(spec.command), str(disk)
         else:
             command = isolated(self.cell, disk, spec.share, spec.command)
         with spec.log.open("ab") as log:
@@ -129,7 +134,7 @@ class Copy:
                 stdout=log,
                 stderr=log,
                 cwd=disk / "work",
-                env={**spec.env, "HOME": str(disk / "work"), "TMPDIR": self._tmp(disk)},
+                env=env,
                 start_new_session=True,
             )
 

@@ -105,6 +105,10 @@ def _claim(cidr: str) -> tuple[TextIOWrapper, str, ipaddress.IPv4Network]:
         lock = _try_lock(name)
         if lock is None:
             raise ToolError(f"another sandbox uses {cidr}")
+        _remove(name)
+        if any(network.overlaps(block) for network in _networks()):
+            lock.close()
+            raise ToolError(f"this machine uses addresses of {cidr} already")
         return lock, name, block
     for number, candidate in enumerate(POOL.subnets(new_prefix=_BLOCK_PREFIX)):
         name = f"osb{number}"
@@ -112,7 +116,7 @@ def _claim(cidr: str) -> tuple[TextIOWrapper, str, ipaddress.IPv4Network]:
         if lock is None:
             continue
         _remove(name)
-        if not any(address in candidate for address in _addresses()):
+        if not any(network.overlaps(candidate) for network in _networks()):
             return lock, name, candidate
         lock.close()
     raise ToolError(f"no block of {POOL} is free")
@@ -144,8 +148,10 @@ def _bridges() -> list[str]:
     return [name for name in names if name.startswith(("osb", "osx"))]
 
 
-def _addresses() -> set[ipaddress.IPv4Address]:
+def _networks() -> list[ipaddress.IPv4Network]:
     links = json.loads(tool("ip", "-json", "-4", "addr", "show") or "[]")
-    return {
-        ipaddress.IPv4Address(info["local"]) for link in links for info in link.get("addr_info", [])
-    }
+    found = [info for link in links for info in link.get("addr_info", [])]
+    return [
+        ipaddress.IPv4Network(f"{info['local']}/{info['prefixlen']}", strict=False)
+        for info in found
+    ]

@@ -15,7 +15,7 @@ from overspill.sandbox.executor.copy import Copy, CopySpec
 from overspill.sandbox.executor.expansion import expand
 from overspill.sandbox.executor.forward import Forwarder
 from overspill.sandbox.executor.network import Cell, Network
-from overspill.sandbox.executor.rundir import RUN_VARIABLE, RunDir
+from overspill.sandbox.executor.rundir import RunDir
 from overspill.sandbox.executor.shell import ToolError
 from overspill.sandbox.executor.shim import write_shim
 from overspill.sandbox.workload import NotPossibleError, Service, ServiceState, Workload
@@ -178,7 +178,6 @@ class ProcessExecutor:
         env = {
             "PATH": f"{lease.folder / 'bin'}:{_PATH}",
             "HOSTNAME": f"{service.name}-{number}",
-            **({} if self._network else {RUN_VARIABLE: str(self._run.path)}),
         }
         given = dict(service.env)
         if workload.gpus:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 PREFIX = "overspill-sandbox-"
 RUN_VARIABLE = "OVERSPILL_SANDBOX_RUN"
-"""In the environment of every lease without a cell, so that leftovers can be told for sure."""
+"""In the environment of a lease without a cell: its disk, so that its processes can be told."""
 
 
 class RunDir:
@@ -36,7 +36,7 @@ def sweep_leftovers(parent: Path) -> list[Path]:
     removed = []
     for path in parent.glob(f"{PREFIX}*"):
         if _is_dead(path):
-            _end_processes_of(path)
+            end_processes_of(path)
             shutil.rmtree(path, ignore_errors=True)
             removed.append(path)
     return removed
@@ -51,9 +51,10 @@ def _is_dead(path: Path) -> bool:
     return True
 
 
-def _end_processes_of(path: Path) -> None:
-    mark = f"{RUN_VARIABLE}={path}".encode()
+def end_processes_of(path: Path) -> None:
+    """Kills what was started with its disk at or below the path."""
+    marks = (f"{RUN_VARIABLE}={path}/".encode(), f"{RUN_VARIABLE}={path}\0".encode())
     for entry in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):
-            if mark in entry.read_bytes().split(b"\0"):
+            if any(mark in entry.read_bytes() for mark in marks):
                 os.kill(int(entry.parent.name), signal.SIGKILL)

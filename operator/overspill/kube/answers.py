@@ -30,7 +30,7 @@ def error_of_status(doing: str, status: Mapping[str, Any]) -> OverspillError:
     """The error for a Status object, as found in an answer or in a watch's ERROR event."""
     code = int(status.get("code") or 500)
     said = f"{doing}: {str(status.get('message') or code)[:MAX_MESSAGE]}"
-    if code in (404, 410):
+    if code in (404, 410) or _is_other_uid(status):
         return Gone(said)
     if code == 409:
         return Conflict(said)
@@ -38,6 +38,12 @@ def error_of_status(doing: str, status: Mapping[str, Any]) -> OverspillError:
     if code in (401, 408, 429) or code >= 500 or code < 400:
         return ClusterUnavailable(said)
     return Refused(said, status=code, reason=str(status.get("reason") or ""))
+
+
+def _is_other_uid(status: Mapping[str, Any]) -> bool:
+    """A patch with the uid of an object that was replaced by another of its name: 422, not 409."""
+    causes = (status.get("details") or {}).get("causes") or []
+    return status.get("code") == 422 and any(c.get("field") == "metadata.uid" for c in causes)
 
 
 def _status_object(body: bytes) -> dict[str, Any]:

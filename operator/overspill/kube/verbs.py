@@ -123,8 +123,7 @@ class Verbs:
             ):
                 return _parsed(await _body(response, doing), doing)
         except TimeoutError as error:
-            late = f"{doing}: no answer within {self._deadline_s:g} s"
-            raise ClusterUnavailable(late) from error
+            raise self._late(doing) from error
 
     @asynccontextmanager
     async def _answer(
@@ -154,8 +153,13 @@ class Verbs:
                 if not 200 <= response.status < 300:
                     raise error_of(doing, response.status, await _body(response, doing))
                 yield response
-        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError too
+        except TimeoutError as error:
+            raise self._late(doing) from error
+        except (aiohttp.ClientError, OSError) as error:
             raise ClusterUnavailable(f"{doing}: {type(error).__name__}") from error
+
+    def _late(self, doing: str) -> ClusterUnavailable:
+        return ClusterUnavailable(f"{doing}: no answer within {self._deadline_s:g} s")
 
     async def _headers(self, content_type: str) -> dict[str, str]:
         """Fresh credentials for this one call."""

@@ -117,6 +117,7 @@ class FakeApi:
         with self._call("patch", path):
             place = parse(path)
             old = self._found(place)
+            _check_uid(old, body.get("metadata", {}))
             _check(old, body.get("metadata", {}))
             wanted = _without_lock(merged(old, body))
             return copy.deepcopy(await self._write(place, _allowed(place, old, wanted), old))
@@ -286,6 +287,13 @@ def _check(old: Json, meta: Mapping[str, Any]) -> None:
     for name in ("uid", "resourceVersion"):
         if meta.get(name) not in (None, "", old["metadata"][name]):
             raise Conflict(f"{old['metadata']['name']}: {name} is {old['metadata'][name]} now")
+
+
+def _check_uid(old: Json, meta: Mapping[str, Any]) -> None:
+    """A patch for an object that was replaced by another one of its name (422 on metadata.uid)."""
+    is_same_version = meta.get("resourceVersion") in (None, "", old["metadata"]["resourceVersion"])
+    if is_same_version and meta.get("uid") not in (None, "", old["metadata"]["uid"]):
+        raise Gone(f"{old['metadata']['name']} is another object now")
 
 
 def _without_lock(obj: Json) -> Json:

@@ -1,0 +1,26 @@
+"""What tests of `kube/` need on the test bed: our CRDs, and waiting for a claim."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from overspill.testing.bed import Cluster
+
+CRDS = Path(__file__).resolve().parents[3] / "crds"
+
+
+def install_crds(cluster: Cluster) -> None:
+    """Applies `crds/` and returns when the API server serves all of them."""
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRDS))
+
+
+async def until(claim: Callable[[], bool], seconds: float = 20.0) -> float:
+    """Waits until `claim` holds; returns how long that took, or fails."""
+    started = time.monotonic()
+    while not claim():
+        if time.monotonic() - started > seconds:
+            raise AssertionError(f"not within {seconds:g} s")
+        await asyncio.sleep(0.02)
+    return time.monotonic() - started

@@ -24,6 +24,7 @@ from overspill.providers import akash_wire as wire
 from overspill.providers._http import Call, Limits, MarketHttp, Target
 from overspill.providers.akash_config import Config
 from overspill.providers.akash_prices import Rates
+from overspill.providers.akash_wire_market import GpuPrices, Host, Hosts
 
 _HOSTS_FOR_S = 300.0
 _HOSTS_AGAIN_S = 60.0
@@ -73,17 +74,15 @@ class Api:
             ),
             transport=transport,
         )
-        self._hosts_read: tuple[float, Sequence[wire.Host]] = (float("-inf"), ())
+        self._hosts_read: tuple[float, Sequence[Host]] = (float("-inf"), ())
         """Until when it counts, and what was read."""
         self._akt_read: tuple[float, Decimal] | None = None
 
-    async def gpu_prices(self) -> wire.GpuPrices:
+    async def gpu_prices(self) -> GpuPrices:
         """The price list of the last days."""
-        return await self.http.read(
-            Call("GET", "/v1/gpu-prices", "read the GPU prices"), wire.GpuPrices
-        )
+        return await self.http.read(Call("GET", "/v1/gpu-prices", "read the GPU prices"), GpuPrices)
 
-    async def hosts(self) -> Sequence[wire.Host]:
+    async def hosts(self) -> Sequence[Host]:
         """Providers with their uptime; an old reading, or none, when they cannot be read."""
         now = self._clock.monotonic()
         until, known = self._hosts_read
@@ -92,7 +91,7 @@ class Api:
         try:
             # one try: a bid waits for it
             call = Call("GET", "/v1/providers", "read the providers")
-            known = (await self.http.send(call, wire.Hosts)).root
+            known = (await self.http.send(call, Hosts)).root
             self._hosts_read = (now + _HOSTS_FOR_S, known)
         except (Unavailable, RateLimited, LeaseNotFound):
             self._hosts_read = (now + _HOSTS_AGAIN_S, known)

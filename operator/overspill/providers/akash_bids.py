@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from overspill.providers.akash_prices import Rates, interface_of
-from overspill.providers.akash_wire import Bid, Host
+from overspill.providers.akash_wire import Bid
+from overspill.providers.akash_wire_market import Host
 
 UNKNOWN_RELIABILITY = Decimal("0.9")
 """For a provider whose uptime nobody tells: worse than a good one, better than none."""

@@ -14,7 +14,8 @@ from overspill.core.gpus import canonical_model, gpu_info
 from overspill.core.offer import Offer
 from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import InterconnectClass, TrustTier
-from overspill.providers.akash_wire import GpuModel, GpuPrices, Host, Price
+from overspill.providers.akash_wire import Price
+from overspill.providers.akash_wire_market import GpuModel, GpuPrices, Host
 
 BLOCKS_PER_HOUR = 600
 MICRO = Decimal(10**6)

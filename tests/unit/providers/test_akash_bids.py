@@ -7,7 +7,8 @@ import pytest
 
 from overspill.providers.akash_bids import Wanted, ranked, why_none
 from overspill.providers.akash_prices import Rates
-from overspill.providers.akash_wire import Bid, Host
+from overspill.providers.akash_wire import Bid
+from overspill.providers.akash_wire_market import Host
 
 H100 = {"model": "h100", "ram": "80Gi", "interface": "sxm"}
 WANTED = Wanted(gpu_count=1, max_usd_per_hour=Decimal(3), gpu=H100)

@@ -16,7 +16,8 @@ from overspill.providers.akash_prices import (
     memory_gib,
     usd_per_hour_to_block,
 )
-from overspill.providers.akash_wire import GpuPrices, Host, Price
+from overspill.providers.akash_wire import Price
+from overspill.providers.akash_wire_market import GpuPrices, Host
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ACCOUNT = ProviderAccount(

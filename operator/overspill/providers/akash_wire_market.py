@@ -51,7 +51,7 @@ class Host(Wire):
     uptime7d: Decimal | None = None
     is_online: bool = False
     is_audited: bool = False
-    gpu_models: list[HostGpu] = []
+    gpu_models: list[HostGpu] = Field(default_factory=list)
 
     def has(self, wanted: GpuModel) -> bool:
         """Whether it says it has that GPU."""

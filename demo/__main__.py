@@ -1,0 +1,78 @@
+"""`python -m demo`: plays the acts, and ends with 0 only when all that was claimed was verified."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from demo import world as worlds
+from demo.acts import bill, home, overspill, refusals, training
+from demo.checks import DemoError, Findings
+from demo.view import View, choose
+
+SETUP = "set-up"
+ACTS = (SETUP, home.TITLE, overspill.TITLE, training.TITLE, refusals.TITLE, bill.TITLE)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+    args = _parser().parse_args(argv)
+    findings, view = Findings(), choose(ACTS)
+    started = time.monotonic()
+    try:
+        _play(view, findings, args)
+    except (DemoError, OSError, RuntimeError) as error:
+        findings.error = str(error)
+    finally:
+        view.close()
+        findings.figures["seconds"] = round(time.monotonic() - started, 1)
+        if args.summary:
+            findings.write(args.summary)
+    return _verdict(findings)
+
+
+def _play(view: View, findings: Findings, args: argparse.Namespace) -> None:
+    findings.act = SETUP
+    view.act(SETUP, "a real control plane, a real operator, a market, an object store")
+    with worlds.opened(view, findings, real_node=not args.no_real_node) as world:
+        for act in (home, overspill, training, refusals, bill):
+            findings.act = act.TITLE
+            act.play(world)
+        view.close()
+        bill.show(world)
+        if args.keep:
+            _keep(world)
+
+
+def _keep(world: worlds.World) -> None:
+    print(f"\nStill running. Look around:\n  export KUBECONFIG={world.bed.kubeconfig}")
+    print(
+        f"  export PATH={world.bed.clients.kubectl_path.parent}:{Path(sys.executable).parent}:$PATH"
+    )
+    print("  kubectl get gpj,gpl -n demo; kubectl overspill explain finetune -n demo")
+    input("Enter ends it. ")
+
+
+def _verdict(findings: Findings) -> int:
+    if findings.error:
+        print(f"\nThe demo failed: {findings.error}", file=sys.stderr)
+        return 1
+    seconds = findings.figures["seconds"]
+    print(f"\nAll {len(findings.checks)} claims were verified, in {seconds} s.")
+    for told in findings.skipped:
+        print(f"Not shown here: {told}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    parser.add_argument("--summary", type=Path, metavar="FILE", help="write the findings as JSON")
+    parser.add_argument("--keep", action="store_true", help="leave it running until Enter")
+    parser.add_argument("--no-real-node", action="store_true", help="simulated nodes only")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

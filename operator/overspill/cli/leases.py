@@ -92,10 +92,11 @@ def _footer(out: Console, views: Sequence[LeaseView], hidden: int, now: datetime
     for v in views:
         if v.state == "Uncertain":
             out.print(
-                f"{v.namespace}/{v.name} is Uncertain: look at {v.provider}, then run "
-                f"'kubectl overspill leases resolve {v.name} -n {v.namespace}' "
-                "with --adopt ID or --absent."
+                f"{v.name} is Uncertain: look for it at {v.provider}, then say what you found:"
             )
+            command = f"kubectl overspill leases resolve {v.name} -n {v.namespace}"
+            # Whole, however narrow the window is: it is there to be copied.
+            out.print(f"  {command} [--adopt ID | --absent]", soft_wrap=True)
 
 
 def _document(v: LeaseView, now: datetime) -> dict[str, Any]:

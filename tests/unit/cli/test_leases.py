@@ -64,9 +64,12 @@ def test_an_uncertain_lease_says_what_to_do(
     cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cluster.objects[Kind.LEASE] = [lease_of(3, status={"state": "Uncertain"})]
-    out = " ".join(shown(cluster, capsys).split())
+    said, command = shown(cluster, capsys).splitlines()[-2:]
     name = "gl-1a2b3c4d-000000000000000003"
-    assert f"look at akash, then run 'kubectl overspill leases resolve {name} -n team-a'" in out
+    assert said.startswith(f"{name} is Uncertain: look for it at akash")
+    assert command.strip() == (
+        f"kubectl overspill leases resolve {name} -n team-a [--adopt ID | --absent]"
+    )
 
 
 def test_a_lease_without_status_is_planned(

@@ -17,7 +17,7 @@ from overspill.sandbox.faults import Faults
 from overspill.sandbox.hosts import HostKeeper
 from overspill.sandbox.ledger import Event, Ledger
 from overspill.sandbox.markets.akash.chain import AkashOptions, Chain
-from overspill.sandbox.markets.akash.routes import AkashApi
+from overspill.sandbox.markets.akash.market import AkashMarket
 from overspill.sandbox.options import SandboxOptions
 from overspill.sandbox.supply import load_supply
 from overspill.sandbox.timeline import Timeline
@@ -31,6 +31,8 @@ _MAX_BODY = 4 * 2**20
 class SandboxApp:
     """The parts of one sandbox, wired."""
 
+    ticking: asyncio.Task[None]
+
     def __init__(self, options: SandboxOptions) -> None:
         clock, timeline = SandboxClock(options.time_scale), Timeline()
         supply = load_supply(options.supply, options.seed)
@@ -40,9 +42,9 @@ class SandboxApp:
         executor = self._chosen.executor
         self.world = World(clock, timeline, supply, ledger, faults, executor, options.seed)
         self.chain = Chain(self.world, _akash(options))
-        self.akash = AkashApi(self.chain, options.api_key)
+        self.akash = AkashMarket(self.chain, options.api_key)
         self.layer = FaultLayer(self.world, self.akash.key_of)
-        self.control = Control(self.chain, HostKeeper(self.world, [self.akash]))
+        self.control = Control(self.world, self.akash, HostKeeper(self.world, [self.akash]))
 
     def web(self) -> web.Application:
         """The aiohttp application."""
@@ -104,20 +106,24 @@ async def running(options: SandboxOptions) -> AsyncIterator[SandboxApp]:
     await site.start()
     host, port = runner.addresses[0][:2]
     app.world.base_url = f"http://{host}:{port}"
-    ticking = asyncio.create_task(app.tick())
+    app.ticking = asyncio.create_task(app.tick())
     try:
         yield app
     finally:
-        ticking.cancel()
-        await asyncio.gather(ticking, return_exceptions=True)
+        app.ticking.cancel()
+        await asyncio.wait([app.ticking])
         await runner.cleanup()
         await app.close()
+        if not app.ticking.cancelled():
+            app.ticking.result()  # time stopped by an error of ours: say so, do not hide it
 
 
 async def serve(options: SandboxOptions, ready: Callable[[SandboxApp], Awaitable[None]]) -> None:
-    """Listens until `ready` returns."""
+    """Listens until `ready` returns, or until an error of ours stops its time."""
     async with running(options) as app:
-        await ready(app)
+        told = asyncio.ensure_future(ready(app))
+        await asyncio.wait({told, app.ticking}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
 
 
 def _akash(options: SandboxOptions) -> AkashOptions:

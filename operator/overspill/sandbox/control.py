@@ -13,11 +13,11 @@ from aiohttp import web
 from overspill.sandbox.clock import iso
 from overspill.sandbox.faults import HTTP_ACTIONS, MARKET_ACTIONS
 from overspill.sandbox.hosts import HostKeeper
-from overspill.sandbox.markets.akash.chain import Chain, closed_reason
-from overspill.sandbox.markets.akash.state import UACT_PER_USD, Deployment, Lease, usd
+from overspill.sandbox.markets.market import Market
 from overspill.sandbox.summary import summarise
 from overspill.sandbox.supply import Host
 from overspill.sandbox.workload import NotPossibleError
+from overspill.sandbox.world import World
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -25,9 +25,9 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 class Control:
     """Handlers over one sandbox."""
 
-    def __init__(self, chain: Chain, hosts: HostKeeper) -> None:
-        self._chain = chain
-        self._world = chain.world
+    def __init__(self, world: World, market: Market, hosts: HostKeeper) -> None:
+        self._world = world
+        self._market = market
         self._hosts = hosts
 
     def routes(self) -> list[web.RouteDef]:
@@ -63,13 +63,8 @@ class Control:
         return web.json_response({"entries": [asdict(entry) for entry in entries]})
 
     async def _summary(self, request: web.Request) -> web.Response:
-        accrued: dict[str, Decimal] = {}
-        for deployment in self._chain.deployments.values():
-            running = sum((usd(lease.charged) for lease in deployment.running), Decimal(0))
-            if running:
-                accrued[deployment.key] = accrued.get(deployment.key, Decimal(0)) + running
-        body = summarise(self._world.ledger.entries(), accrued)
-        body["wallet_usd"] = format(usd(self._chain.wallet), "f")
+        body = summarise(self._world.ledger.entries(), self._market.accrued())
+        body["wallet_usd"] = format(self._market.balance_usd, "f")
         body["now"] = iso(self._world.now())
         return web.json_response(body)
 
@@ -81,9 +76,8 @@ class Control:
         body, host = await _body(request), self._host(request)
         self._hosts.kill(host)
         if "close_after_s" in body:
-            reason = closed_reason(str(body.get("reason", "unstable")))
-            for deployment, lease in self._chain.leases_of(host):
-                self._later(float(body["close_after_s"]), deployment, lease, reason)
+            for name in self._market.leases_on(host):
+                self._later(float(body["close_after_s"]), name, _reason(body))
         return web.json_response(_host_json(host))
 
     async def _revive(self, request: web.Request) -> web.Response:
@@ -114,12 +108,12 @@ class Control:
     async def _advance(self, request: web.Request) -> web.Response:
         now = self._world.clock.advance(float((await _body(request))["seconds"]))
         self._world.timeline.run(now)
-        self._chain.settle_all()
+        self._market.settle()
         return web.json_response({"now": iso(now)})
 
     async def _wallet(self, request: web.Request) -> web.Response:
-        self._chain.wallet = Decimal(str((await _body(request))["usd"])) * UACT_PER_USD
-        return web.json_response({"wallet_usd": format(usd(self._chain.wallet), "f")})
+        self._market.balance_usd = Decimal(str((await _body(request))["usd"]))
+        return web.json_response({"wallet_usd": format(self._market.balance_usd, "f")})
 
     async def _cut(self, request: web.Request) -> web.Response:
         for name in self._lease_names(request):
@@ -133,16 +127,15 @@ class Control:
 
     async def _close(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        reason = closed_reason(str(body.get("reason", "unstable")))
-        for deployment, lease in self._leases(request):
-            self._later(float(body.get("after_s", 0)), deployment, lease, reason)
+        self._lease_names(request)
+        self._later(float(body.get("after_s", 0)), request.match_info["lease"], _reason(body))
         self._world.timeline.run(self._world.clock.now())
-        return web.json_response({"reason": reason})
+        return web.json_response({"reason": _reason(body)})
 
     async def _reclaim(self, request: web.Request) -> web.Response:
         window = float((await _body(request)).get("window_s", 3600))
-        for deployment, lease in self._leases(request):
-            self._chain.reclaim(deployment, lease, window)
+        self._lease_names(request)
+        self._market.reclaim(request.match_info["lease"], window)
         return web.json_response({"window_s": window})
 
     async def _finish(self, request: web.Request) -> web.Response:
@@ -166,9 +159,9 @@ class Control:
             {name: [asdict(state) for state in states] for name, states in found.items()}
         )
 
-    def _later(self, seconds: float, deployment: Deployment, lease: Lease, reason: str) -> None:
+    def _later(self, seconds: float, lease: str, reason: str) -> None:
         when = self._world.clock.now() + seconds
-        self._world.timeline.at(when, lambda _: self._chain.end_lease(deployment, lease, reason))
+        self._world.timeline.at(when, lambda _: self._market.end(lease, reason))
 
     def _host(self, request: web.Request) -> Host:
         found = self._hosts.find(request.match_info["host"])
@@ -176,28 +169,17 @@ class Control:
             raise LookupError(f"There is no host {request.match_info['host']!r}.")
         return found
 
-    def _leases(
-        self, request: web.Request, *, only_running: bool = True
-    ) -> list[tuple[Deployment, Lease]]:
+    def _lease_names(self, request: web.Request, *, only_running: bool = True) -> list[str]:
         wanted = request.match_info["lease"]
-        found = [
-            (deployment, lease)
-            for deployment in self._chain.deployments.values()
-            if wanted in {deployment.dseq, deployment.key}
-            for lease in (deployment.running if only_running else deployment.leases)
-        ]
+        found = self._market.leases(wanted, only_running=only_running)
         if not found:
             raise LookupError(f"There is no running lease {wanted!r}; give its dseq or its key.")
         return found
 
-    def _lease_names(self, request: web.Request, *, only_running: bool = True) -> list[str]:
-        leases = self._leases(request, only_running=only_running)
-        return [deployment.lease_name(lease) for deployment, lease in leases]
-
     def _answered(self, handler: Handler) -> Handler:
         async def answered(request: web.Request) -> web.Response:
             self._world.timeline.run(self._world.clock.now())
-            self._chain.settle_all()
+            self._market.settle()
             try:
                 return await handler(request)
             except LookupError as error:
@@ -208,6 +190,10 @@ class Control:
                 return web.json_response({"message": str(error)}, status=400)
 
         return answered
+
+
+def _reason(body: dict[str, Any]) -> str:
+    return str(body.get("reason", "unstable"))
 
 
 async def _body(request: web.Request) -> dict[str, Any]:

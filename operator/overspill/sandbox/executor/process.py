@@ -5,6 +5,7 @@ minimal environment, an `nvidia-smi` that tells of the leased GPU, and forwarded
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +21,7 @@ from overspill.sandbox.executor.shell import ToolError
 from overspill.sandbox.executor.shim import write_shim
 from overspill.sandbox.workload import NotPossibleError, Service, ServiceState, Workload
 
+_log = logging.getLogger(__name__)
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LOG_TAIL = 4 * 2**20
 _KILLED = 137
@@ -140,7 +142,7 @@ class ProcessExecutor:
 
     def _begin(self, lease: _Running) -> None:
         lease.ready_at = self._clock.now() + lease.workload.boot_s
-        lease.tasks.append(asyncio.create_task(self._boot(lease)))
+        lease.tasks.append(_watched(self._boot(lease)))
 
     async def _boot(self, lease: _Running) -> None:
         try:
@@ -158,7 +160,7 @@ class ProcessExecutor:
                     self._spec(lease, service, number), cell, self._clock, self._tell(lease)
                 )
                 copies.append(copy)
-                lease.tasks.append(asyncio.create_task(copy.run()))
+                lease.tasks.append(_watched(copy.run()))
             for port in service.ports:
                 if port.protocol == "TCP":
                     forward = Forwarder(port, self.address, partial(_addresses, copies))
@@ -213,7 +215,7 @@ class ProcessExecutor:
                 await asyncio.to_thread(self._network.detach, copy.cell)
 
     def _later(self, ending: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(ending)
+        task = _watched(ending)
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
 
@@ -227,6 +229,18 @@ class ProcessExecutor:
         for copy in lease.all_copies():
             if copy.cell is not None:
                 self._network.switch(copy.cell, on=on)
+
+
+def _watched(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    """A task whose failure is said at once, not when somebody waits for it."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(_say_failure)
+    return task
+
+
+def _say_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        _log.error("A lease's task failed.", exc_info=error)
 
 
 def _addresses(copies: Sequence[Copy]) -> list[str]:

@@ -22,6 +22,40 @@ from overspill.sandbox.markets.akash.matching import (
 from overspill.sandbox.supply import Host, Slice
 
 _DAY_S = 86_400
+_UNTOLD: dict[str, None] = dict.fromkeys(
+    (
+        "email",
+        "website",
+        "ipLat",
+        "ipLon",
+        "statusPage",
+        "city",
+        "timezone",
+        "locationType",
+        "hostingProvider",
+        "hardwareCpu",
+        "hardwareMemory",
+        "networkProvider",
+    )
+)
+"""Fields the simulated hosts leave open."""
+_ALIKE: dict[str, Any] = {
+    "createdHeight": 1,
+    "cosmosSdkVersion": "v0.53.4",
+    "akashVersion": "v1.2.0",
+    "isValidVersion": True,
+    "hardwareCpuArch": "x86-64",
+    "hardwareDisk": ["nvme"],
+    "featPersistentStorage": False,
+    "featPersistentStorageType": [],
+    "networkSpeedDown": 0,
+    "networkSpeedUp": 0,
+    "featEndpointCustomDomain": False,
+    "workloadSupportChia": False,
+    "workloadSupportChiaCapabilities": [],
+    "featEndpointIp": False,
+}
+"""Fields in which they are all alike."""
 
 
 def gpu_prices(hosts: Iterable[Host]) -> dict[str, Any]:
@@ -69,27 +103,21 @@ def gpu_models(hosts: Iterable[Host]) -> list[dict[str, Any]]:
 def provider_json(host: Host, base_url: str, now: float) -> dict[str, Any]:
     """One item of `GET /v1/providers`."""
     return {
+        **_UNTOLD,
+        **_ALIKE,
         "owner": address(host.name),
         "name": host.name,
         "hostUri": host_uri(host, base_url),
-        "createdHeight": 1,
-        "email": None,
-        "website": None,
         "lastCheckDate": iso(now),
         "deploymentCount": len(host.rented),
         "leaseCount": len(host.rented),
-        "cosmosSdkVersion": "v0.53.4",
-        "akashVersion": "v1.2.0",
         "ipRegion": host.region,
         "ipRegionCode": host.region,
         "ipCountry": host.country,
         "ipCountryCode": host.country,
-        "ipLat": None,
-        "ipLon": None,
         "uptime1d": host.uptime,
         "uptime7d": host.uptime,
         "uptime30d": host.uptime,
-        "isValidVersion": True,
         "isOnline": host.online,
         "lastOnlineDate": iso(now) if host.online else None,
         "isAudited": host.audited,
@@ -97,29 +125,11 @@ def provider_json(host: Host, base_url: str, now: float) -> dict[str, Any]:
         "attributes": _attributes(host),
         "host": "akash",
         "organization": host.name,
-        "statusPage": None,
         "locationRegion": host.region,
         "country": host.country,
-        "city": None,
-        "timezone": None,
-        "locationType": None,
-        "hostingProvider": None,
-        "hardwareCpu": None,
-        "hardwareCpuArch": "x86-64",
         "hardwareGpuVendor": "nvidia",
         "hardwareGpuModels": [host.gpu.model],
-        "hardwareDisk": ["nvme"],
-        "featPersistentStorage": False,
-        "featPersistentStorageType": [],
-        "hardwareMemory": None,
-        "networkProvider": None,
-        "networkSpeedDown": 0,
-        "networkSpeedUp": 0,
         "tier": "community",
-        "featEndpointCustomDomain": False,
-        "workloadSupportChia": False,
-        "workloadSupportChiaCapabilities": [],
-        "featEndpointIp": False,
     }
 
 

@@ -184,16 +184,6 @@ class Chain:
             if deployment.state == "active":
                 self.settle(deployment)
 
-    def host_down(self, host: Host) -> None:
-        """The host's leases lose their programs; the chain does not notice."""
-        for deployment, lease in self.leases_of(host):
-            self.world.executor.lose(deployment.lease_name(lease))
-
-    def host_up(self, host: Host) -> None:
-        """The host is back and starts its leases' programs again, on empty disks."""
-        for deployment, lease in self.leases_of(host):
-            self.world.executor.recover(deployment.lease_name(lease))
-
     def leases_of(self, host: Host) -> list[tuple[Deployment, Lease]]:
         """Every running lease on a host."""
         return [
@@ -300,9 +290,13 @@ class Chain:
         for lease in deployment.running:
             refused = self.world.faults.take("manifest_refused", key=deployment.key)
             if refused or manifest_hash(manifest) != deployment.hash:
-                raise _not_delivered(deployment, lease, 422, "manifest version validation failed")
+                raise errors.not_delivered(
+                    deployment.dseq, lease.provider, 422, "manifest version validation failed"
+                )
             if not lease.host.online:
-                raise _not_delivered(deployment, lease, 503, "the provider cannot be reached")
+                raise errors.not_delivered(
+                    deployment.dseq, lease.provider, 503, "the provider cannot be reached"
+                )
             lease.manifest_received = True
             self.world.executor.start(workload(deployment, lease, self.options.restart_backoff_s))
 
@@ -350,14 +344,3 @@ def key_of(sdl_text: str) -> str:
         return parse_sdl(sdl_text).groups[0].name
     except (ApiError, LookupError, TypeError, ValueError, AttributeError):
         return ""
-
-
-def _not_delivered(deployment: Deployment, lease: Lease, status: int, why: str) -> ApiError:
-    return ApiError(
-        status,
-        f"The lease for deployment {deployment.dseq} exists, but provider {lease.provider} did not "
-        "receive its manifest. Send this request again to retry, or close the deployment to stop "
-        "paying for it.",
-        code="manifest_not_delivered",
-        data={"dseq": deployment.dseq, "provider": lease.provider, "reason": why},
-    )

@@ -68,3 +68,15 @@ def validation_error(path: list[str | int], message: str) -> ApiError:
     return ApiError(
         400, "Validation error", code="validation_error", type="validation_error", data=[issue]
     )
+
+
+def not_delivered(dseq: str, provider: str, status: int, why: str) -> ApiError:
+    """The lease exists and bills, but its host has no manifest."""
+    return ApiError(
+        status,
+        f"The lease for deployment {dseq} exists, but provider {provider} did not receive its "
+        "manifest. Send this request again to retry, or close the deployment to stop paying for "
+        "it.",
+        code="manifest_not_delivered",
+        data={"dseq": dseq, "provider": provider, "reason": why},
+    )

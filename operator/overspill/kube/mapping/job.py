@@ -21,6 +21,8 @@ from overspill.core.vocabulary import (
 )
 from overspill.kube.mapping.reading import Fields
 
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
 
 def read_job(obj: Mapping[str, Any]) -> Job:
     """The core's Job of a GPUJob document."""
@@ -33,7 +35,7 @@ def read_job(obj: Mapping[str, Any]) -> Job:
         generation=meta.number("generation", 1),
         created_at=created,
         labels=meta.mapping("labels"),
-        annotations=meta.mapping("annotations"),
+        annotations=_annotations(meta),
         deletion_requested=meta.has("deletionTimestamp"),
         gpu=_gpu(spec.inside("gpu")),
         template=spec.mapping("template"),
@@ -42,6 +44,12 @@ def read_job(obj: Mapping[str, Any]) -> Job:
         **_recovery(spec),
         **_status(root.inside("status")),
     )
+
+
+def _annotations(meta: Fields) -> Mapping[str, str]:
+    """Without kubectl's copy of the whole manifest, which would double what we remember."""
+    found = meta.mapping("annotations")
+    return {name: text for name, text in found.items() if name != LAST_APPLIED}
 
 
 def _gpu(gpu: Fields) -> GpuRequirements:

@@ -100,10 +100,12 @@ obey() { # ANSWER to a heartbeat
   esac
 }
 
+# Helpers also look for themselves whether the command lives: a signal right after a fork gets lost.
+
 beats() { # beside the command: a heartbeat in time, and at once when a new checkpoint is durable
   trap 'kill "$napping" 2>/dev/null; exit' TERM
   age=0 told=''
-  while nap 1; do
+  while nap 1 && kill -0 "$pid" 2>/dev/null; do
     age=$((age + 1))
     read_checkpoint
     [ "$age" -lt "$beat" ] && [ "$uri $step" = "$told" ] && continue
@@ -114,20 +116,24 @@ beats() { # beside the command: a heartbeat in time, and at once when a new chec
 
 watchdog() { # ends the command at the hard deadline, whoever is still there to ask for it
   trap 'kill "$napping" 2>/dev/null; exit' TERM
-  left=$((deadline - $(date +%s)))
-  [ "$left" -le 0 ] || nap "$left"
-  finish
+  while kill -0 "$pid" 2>/dev/null; do
+    left=$((deadline - $(date +%s)))
+    [ "$left" -gt 0 ] || { finish && return; }
+    nap "$((left < 30 ? left : 30))"
+  done
 }
 
 settle() { # EVENT [EXIT_CODE]: the last word, repeated until heard; in mode hold until closed
   [ "$mode $client" != "exit none" ] || return 0
-  pause=1
+  pause=1 tries=3
+  [ "$1" != stopped ] || tries=1 # whoever ended us will not wait long
   while :; do
     if report "$@" >/dev/null; then
-      [ "$mode" = hold ] || return
+      [ "$mode" = hold ] || return 0
       pause=$((beat * 4))
     else
-      [ "$mode" = hold ] || [ "$pause" -lt 8 ] || return
+      tries=$((tries - 1))
+      [ "$mode" = hold ] || [ "$tries" -gt 0 ] || return 0
       pause=$((pause * 2 < beat * 4 ? pause * 2 : beat * 4))
     fi
     nap "$pause"

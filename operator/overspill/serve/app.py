@@ -101,8 +101,8 @@ async def _running(app: web.Application) -> web.AppRunner:
 
 
 async def _listen(runner: web.AppRunner, address: str, tls: ssl.SSLContext | None) -> int:
-    host, _, port = address.rpartition(":")
-    if not port.isdigit():
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
         raise ValueError(f"{address!r} is not an address to listen on; write host:port")
     site = web.TCPSite(runner, host.strip("[]") or None, int(port), ssl_context=tls)
     await site.start()

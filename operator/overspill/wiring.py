@@ -17,6 +17,8 @@ from overspill.engine import run as engine_run
 from overspill.engine.accounts import Accounts
 from overspill.engine.context import Engine
 from overspill.engine.gate import EffectGate, GatedCluster, killing_hook
+from overspill.engine.requests import SecretProblem
+from overspill.kube.answers import Refused
 from overspill.kube.cluster import KubeCluster, cluster_id
 from overspill.kube.elector import Elector, Term
 from overspill.kube.home import HomeOptions, KubeHome
@@ -122,6 +124,14 @@ class Process:
             return await self.verbs.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
         except Gone:
             return None
+        except Refused as error:
+            if error.status != 403:
+                raise
+            raise SecretProblem(
+                f"the operator may not read Secret {name!r} of namespace {namespace!r}; an admin "
+                "must list the namespace in the chart's rbac.secretNamespaces",
+                is_missing=True,
+            ) from None
 
     def _serve_options(self) -> serving.ServeOptions:
         s = self.settings

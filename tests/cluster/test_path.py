@@ -42,7 +42,7 @@ def test_a_burst_runs_once_although_the_market_restarts_what_exits(
     assert summary["doubles"] == {}
     assert lease["metadata"]["name"] not in summary["held"]
     assert float(lease["status"]["billedUSD"]) == pytest.approx(
-        float(summary["by_key"][lease["metadata"]["name"]]["billed_usd"])
+        float(summary["by_key"][lease["metadata"]["name"]]["usd"])
     )
 
 
@@ -56,7 +56,10 @@ def test_a_failing_command_fails_the_job_after_its_retries(stack: Stack, namespa
 
 REFUSALS = {
     "a GPU nobody has": ({"gpu": {"count": 1, "models": ["b300-nobody"]}}, "NoSuchGPU"),
-    "a cap below any price": ({"budget": {"maxTotalUSD": "20", "maxHourlyUSD": "0.01"}}, "PriceAboveCap"),
+    "a cap below any price": (
+        {"budget": {"maxTotalUSD": "20", "maxHourlyUSD": "0.01"}},
+        "PriceAboveCap",
+    ),
     "a deadline in the past": (
         {"deadline": {"finishByTime": "2020-01-01T00:00:00Z", "workSeconds": 60}},
         "DeadlinePassed",

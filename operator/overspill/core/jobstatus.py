@@ -198,7 +198,7 @@ def _decision_told(facts: Facts, lease: Lease | None) -> list[tuple[Condition, T
         return [(Condition.STALLED, told)]
     if decision is None or lease is not None:
         return []
-    word = (decision.reason, decision.message)
+    word = (str(decision.reason), decision.message)
     if decision.action is Action.REFUSE or decision.reason in REFUSED_WAITS:
         return [(Condition.STALLED, ("True", *word)), (Condition.PLACED, ("False", *word))]
     if decision.action is Action.WAIT:
@@ -223,9 +223,9 @@ def _negatives(facts: Facts) -> list[tuple[Condition, Told]]:
     if decision is None:
         return told
     if decision.reason in (Reason.DEADLINE_UNREACHABLE, Reason.DEADLINE_PASSED):
-        told.append((Condition.DEADLINE_AT_RISK, ("True", decision.reason, decision.message)))
+        told.append((Condition.DEADLINE_AT_RISK, ("True", str(decision.reason), decision.message)))
     if decision.reason in (Reason.PRICE_ABOVE_CAP, Reason.BUDGET_TOO_SMALL):
-        told.append((Condition.BUDGET_EXCEEDED, ("True", decision.reason, decision.message)))
+        told.append((Condition.BUDGET_EXCEEDED, ("True", str(decision.reason), decision.message)))
     stuck = next((r for r in decision.rejected if r.reason == Reason.TEMPLATE_NOT_PORTABLE), None)
     if stuck is not None or decision.reason == Reason.TEMPLATE_NOT_PORTABLE:
         message = stuck.message if stuck else decision.message

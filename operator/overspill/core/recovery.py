@@ -83,7 +83,8 @@ def _ended(lease: Lease, seen: Evidence, _p: Patience, _n: datetime) -> Judgemen
         return None
     if observation.phase is Phase.SUCCEEDED:
         return _finished(observation.exit_code or 0)
-    if observation.phase is Phase.FAILED and observation.exit_code is not None:
+    was_stopped = report is not None and report.has_stopped
+    if observation.phase is Phase.FAILED and observation.exit_code is not None and not was_stopped:
         return _finished(observation.exit_code)
     if observation.phase is Phase.FAILED:
         return _close(ClosingReason.LOST, Reason.LEASE_LOST, _said(observation, "failed"))

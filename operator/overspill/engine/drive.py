@@ -14,6 +14,7 @@ from overspill.engine.closing import end_lease, release
 from overspill.engine.context import Engine
 from overspill.engine.opening import open_lease
 from overspill.engine.tell import tell_job
+from overspill.engine.uncertain import await_resolution
 from overspill.engine.workqueue import Key
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ STEPS = {
     LeaseState.ACTIVE: care_for,
     LeaseState.CLOSING: end_lease,
     LeaseState.CLOSED: release,
+    LeaseState.UNCERTAIN: await_resolution,
 }
 
 
@@ -64,5 +66,5 @@ async def step(engine: Engine, key: Key) -> None:
         engine.want_place()
     else:
         lease = engine.cluster.view().leases.get(uid)
-        if lease is not None and lease.state in STEPS:
+        if lease is not None:
             await STEPS[lease.state](engine, lease)

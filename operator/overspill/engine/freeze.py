@@ -51,7 +51,7 @@ def frozen_lease(
         cluster_id=engine.cluster.cluster_id,
         offer=offer,
         request=LeaseRequest(gpu_count=job.gpu.count),
-        max_usd_per_hour=_hourly_cap(job, offer),
+        max_usd_per_hour=decision.max_usd_per_hour or _hourly_cap(job, offer),
         max_total_usd=_total_cap(engine, decision, offer, deadline),
         hard_deadline=deadline.replace(microsecond=0),
         created_at=engine.clock.now(),

@@ -8,17 +8,13 @@ from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.offer import Offer
 from overspill.core.outcome import outcome
-from overspill.core.portability import portable
-from overspill.core.reasons import Reason
+from overspill.core.portability import Portability, portable
 from overspill.core.snapshot import JobFacts, ProviderAccount, Snapshot
-from overspill.core.vocabulary import LeaseState, ProviderType
+from overspill.core.transition import WANTED_STATES
+from overspill.core.vocabulary import Burst, LeaseState, ProviderType
+from overspill.engine import secretfacts
 from overspill.engine.context import Engine
 from overspill.ports import View
-
-NO_REPORT_URL = (
-    "this market restarts what exits, so a batch job needs a report URL there; "
-    "set report.url in the chart"
-)
 
 
 async def snapshot(engine: Engine) -> Snapshot:
@@ -26,10 +22,11 @@ async def snapshot(engine: Engine) -> Snapshot:
     view = engine.cluster.view()
     _prune(engine)
     home = await engine.accounts.home_offers()
-    offers = [*_less_unseen(engine, view, home), *_rented(engine)]
+    offers = [*_less_unseen(engine, view, home), *engine.accounts.market_offers()]
     view = engine.cluster.view()
     jobs = tuple(job for job in view.jobs.values() if _is_open(engine, job))
     wanted = {job.ref.uid for job in jobs}
+    await _learn_secrets(engine, jobs)
     return Snapshot(
         jobs=jobs,
         leases=tuple(x for x in view.leases.values() if _matters(x, wanted)),
@@ -41,6 +38,7 @@ async def snapshot(engine: Engine) -> Snapshot:
         facts={job.ref.uid: _facts(engine, job) for job in jobs},
         reference_usd_per_gpu_hour=reference(engine, view),
         stop_failover=_stop(engine),
+        report_url_missing=_without_reports(engine),
     )
 
 
@@ -99,47 +97,53 @@ def _less(offer: Offer, gpus: int) -> Offer:
     return replace(offer, gpu_count=left, price_usd_per_hour=offer.price_per_gpu_hour * left)
 
 
-def _rented(engine: Engine) -> list[Offer]:
-    """Market offers; those that need a report URL we do not have are marked, not hidden."""
-    offers = engine.accounts.market_offers()
+def _without_reports(engine: Engine) -> frozenset[str]:
+    """Accounts whose market restarts what exits, while no report URL is configured."""
     if engine.settings.report_url:
-        return offers
-    return [_marked(engine, offer) for offer in offers]
+        return frozenset()
+    return frozenset(
+        name
+        for name, account in engine.accounts.by_name.items()
+        if account.provider and account.provider.capabilities.restarts_exited
+    )
 
 
-def _marked(engine: Engine, offer: Offer) -> Offer:
-    provider = engine.accounts.provider(offer.provider)
-    if provider is None or not provider.capabilities.restarts_exited:
-        return offer
-    return replace(offer, unavailable_reason=f"{Reason.REPORT_URL_MISSING}: {NO_REPORT_URL}")
+async def _learn_secrets(engine: Engine, jobs: tuple[Job, ...]) -> None:
+    """Only for jobs that wait, and only for those whose workload names Secrets."""
+    for job in jobs:
+        workload = _portability(engine, job).workload
+        if workload is None or not workload.secret_env or job.burst is Burst.NEVER:
+            continue
+        if not any(x.state in WANTED_STATES for x in engine.index.of(job.ref.uid)):
+            await secretfacts.learn(engine, job, workload.secret_env)
 
 
 def _facts(engine: Engine, job: Job) -> JobFacts:
-    excluded = frozenset(
-        (provider, offer) for uid, provider, offer in engine.memory.excluded if uid == job.ref.uid
-    )
-    running = next(
-        (x.name for x in engine.index.of(job.ref.uid) if x.state is LeaseState.ACTIVE), ""
-    )
+    uid = job.ref.uid
+    leases = engine.index.of(uid)
+    running = next((x.name for x in leases if x.state is LeaseState.ACTIVE), "")
     report = engine.reports.latest(running) if running else None
-    obstacle = engine.memory.obstacles.get(job.ref.uid)
+    secrets = engine.memory.secrets.get(uid)
+    travel = _portability(engine, job)
     return JobFacts(
-        not_portable=_obstacles(engine, job),
-        missing=obstacle[1] if obstacle else "",
-        excluded_offers=excluded,
+        not_portable=travel.obstacles,
+        not_portable_reason=travel.reason.value if travel.reason else "",
+        missing=secrets.problem[1] if secrets and secrets.problem else "",
+        excluded_offers=frozenset(
+            (provider, offer) for u, provider, offer in engine.memory.excluded if u == uid
+        ),
         running_lease=running,
         last_checkpoint_at=report.checkpoint_at if report else job.durable_checkpoint_at,
+        secret_tiers=secrets.tiers if secrets else None,
     )
 
 
-def _obstacles(engine: Engine, job: Job) -> tuple[str, ...]:
+def _portability(engine: Engine, job: Job) -> Portability:
     """Asked once per generation: reading a template is the dearest part of a snapshot."""
     key = (job.ref.uid, job.generation)
-    cached = engine.memory.portability.get(key)
-    if cached is None:
-        cached = portable(job.template, job.gpu.count).obstacles
-        engine.memory.portability[key] = cached
-    return cached
+    if key not in engine.memory.portability:
+        engine.memory.portability[key] = portable(job.template, job.gpu.count)
+    return engine.memory.portability[key]
 
 
 def _prune(engine: Engine) -> None:
@@ -151,5 +155,7 @@ def _prune(engine: Engine) -> None:
         del memory.portability[gone]
     for uid in [u for u in memory.decisions if u not in jobs]:
         del memory.decisions[uid]
-    for uid in [u for u in memory.obstacles if u not in jobs]:
-        del memory.obstacles[uid]
+    for uid in [u for u in memory.secrets if u not in jobs]:
+        del memory.secrets[uid]
+    for uid in [u for u, until in memory.held_off.items() if until < now]:
+        del memory.held_off[uid]

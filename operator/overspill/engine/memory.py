@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from overspill.core.decision import Decision
 from overspill.core.lease import Handle, Lease
 from overspill.core.observation import HeldLease, Observation
+from overspill.core.portability import Portability
 from overspill.core.reasons import Reason
-from overspill.core.vocabulary import Phase
+from overspill.core.vocabulary import Phase, TrustTier
 
 
 @dataclass(slots=True)
@@ -41,6 +42,15 @@ class Drain:
     checkpoint_before: str
 
 
+@dataclass(frozen=True, slots=True)
+class SecretFacts:
+    """What a job's Secrets allow, or the one that is missing; never a value."""
+
+    read_at: float
+    tiers: frozenset[TrustTier]
+    problem: tuple[Reason, str] | None = None
+
+
 @dataclass(slots=True)
 class Memory:
     """Every table is keyed by lease name or job uid, and pruned with the view."""
@@ -57,8 +67,9 @@ class Memory:
     near_ceiling: set[str] = field(default_factory=set)
     decisions: dict[str, Decision] = field(default_factory=dict)
     excluded: dict[tuple[str, str, str], float] = field(default_factory=dict)
-    obstacles: dict[str, tuple[Reason, str]] = field(default_factory=dict)
-    portability: dict[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
+    secrets: dict[str, SecretFacts] = field(default_factory=dict)
+    held_off: dict[str, float] = field(default_factory=dict)
+    portability: dict[tuple[str, int], Portability] = field(default_factory=dict)
     losses: deque[tuple[float, str]] = field(default_factory=deque)
     orphans_seen: dict[str, set[str]] = field(default_factory=dict)
 

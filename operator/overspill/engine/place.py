@@ -27,6 +27,7 @@ from overspill.telemetry import DECISIONS, PLAN_SECONDS
 log = logging.getLogger(__name__)
 
 PARALLEL = 16
+HOLD_OFF_S = 5.0
 
 
 async def place_forever(engine: Engine) -> None:
@@ -86,6 +87,8 @@ async def place_once(engine: Engine) -> None:
 
 def _is_news(engine: Engine, decision: Decision) -> bool:
     """Steady answers are not applied again: most of a batch says what the last one said."""
+    if decision.job.uid in engine.memory.held_off:
+        return False
     before = engine.memory.decisions.get(decision.job.uid)
     if decision.action in (Action.PLACE, Action.MOVE) or before is None:
         return True
@@ -104,17 +107,21 @@ async def _apply(engine: Engine, decision: Decision) -> None:
             await _remember(engine, job, decision)
     except (Conflict, Gone):
         engine.want_place()
-    except SecretProblem as error:
-        word = Reason.SECRET_MISSING if error.is_missing else Reason.SECRET_NOT_ALLOWED
-        engine.memory.obstacles[job.ref.uid] = (word, str(error))
-        engine.tell(job.ref.uid)
+    except SecretProblem:
+        engine.memory.secrets.pop(job.ref.uid, None)  # changed since it was learnt: learn anew
+        _hold_off(engine, job)
     except OverspillError as error:
         log.warning("%s could not be placed now: %s", job.ref.name, error)
-        engine.queue.add_failed(("place", job.ref.uid))
+        _hold_off(engine, job)
     except Exception:
         # As in engine/drive: one job's bug is that job's alone.
         log.exception("%s could not be placed", job.ref.name)
-        engine.queue.add_failed(("place", job.ref.uid))
+        _hold_off(engine, job)
+
+
+def _hold_off(engine: Engine, job: Job) -> None:
+    """What went wrong for one job is tried again a little later, not in every batch."""
+    engine.memory.held_off[job.ref.uid] = engine.clock.monotonic() + HOLD_OFF_S
 
 
 async def _remember(engine: Engine, job: Job, decision: Decision) -> None:
@@ -134,7 +141,6 @@ async def _plan_lease(engine: Engine, job: Job, decision: Decision) -> None:
     account = engine.accounts.by_name[decision.offer.provider if decision.offer else ""]
     is_home = account.spec.type is ProviderType.IN_CLUSTER
     lease = await _with_digest(engine, frozen_lease(engine, job, decision, attempt, home=is_home))
-    engine.memory.obstacles.pop(job.ref.uid, None)
     if not await budgets.reserve(engine, lease):
         engine.want_place()
         return

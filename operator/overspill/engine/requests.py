@@ -76,17 +76,21 @@ async def resolve(
 
 
 def _check_tier(secret: Mapping[str, object], name: str, tier: TrustTier) -> None:
-    if tier is TRUST_ORDER[0]:
-        return
-    metadata = secret.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-    allowed = str((annotations or {}).get(ALLOWED_TIERS, ""))
-    if tier.value not in [word.strip() for word in allowed.split(",")]:
+    if tier not in allowed_tiers(secret):
         message = (
             f"Secret {name!r} may not go to a place of trust tier {tier.value}; "
             f"annotate it with {ALLOWED_TIERS}: {tier.value!r} to allow it"
         )
         raise SecretProblem(message, is_missing=False)
+
+
+def allowed_tiers(secret: Mapping[str, object]) -> frozenset[TrustTier]:
+    """The trust tiers a Secret may reach: home always, others as its annotation says."""
+    metadata = secret.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    words = str((annotations or {}).get(ALLOWED_TIERS, "")).split(",")
+    named = {word.strip() for word in words}
+    return frozenset(t for t in TrustTier if t is TRUST_ORDER[0] or t.value in named)
 
 
 def digest(engine: Engine, values: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ from overspill.core.job import Job
 from overspill.core.jobstatus import Facts, Live
 from overspill.core.lease import Lease
 from overspill.core.observation import Report
+from overspill.core.reasons import Reason
 from overspill.engine.context import Engine
 from overspill.engine.gather import reference
 from overspill.ports import DeleteJob, Event, JobStatus
@@ -37,11 +38,16 @@ def _facts(engine: Engine, job: Job, leases: list[Lease]) -> Facts:
         job=job,
         leases=leases,
         decision=engine.memory.decisions.get(job.ref.uid),
-        obstacle=engine.memory.obstacles.get(job.ref.uid),
+        obstacle=_obstacle(engine, job),
         live=_live(engine, leases),
         cost=cost.document(),
         sla_promised=klass.name,
     )
+
+
+def _obstacle(engine: Engine, job: Job) -> tuple[Reason, str] | None:
+    known = engine.memory.secrets.get(job.ref.uid)
+    return known.problem if known else None
 
 
 def _live(engine: Engine, leases: list[Lease]) -> Live:

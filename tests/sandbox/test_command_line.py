@@ -14,6 +14,8 @@ from overspill.sandbox.main import options_from, parser
 from overspill.sandbox.options import SandboxOptions
 from overspill.testing.sandbox import Sandbox, arguments
 
+from .rig import eventually
+
 
 def test_help_names_every_fault_and_option() -> None:
     text = parser("overspill sandbox").format_help()
@@ -44,6 +46,7 @@ def test_options_survive_the_command_line() -> None:
         share=(Path("a"), Path("b")),
         restart_backoff_s=0.5,
         trial=True,
+        until_stdin_closes=True,
     )
     assert options_from(parser().parse_args(list(arguments(options)))) == options
 
@@ -57,6 +60,25 @@ def test_it_starts_answers_and_leaves_its_ledger(tmp_path: Path) -> None:
         assert [h["online"] for h in market.hosts() if h["name"] == "aurora"] == [False]
     assert market.process.returncode == 0
     assert '"host_down"' in ledger.read_text()
+
+
+def test_it_ends_with_whoever_started_it() -> None:
+    source = str(Path(__file__).parents[2] / "operator")
+    program = (
+        "from overspill.testing.sandbox import Sandbox; import os, signal;"
+        "print(Sandbox.start().process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"PYTHONPATH": source},
+    )
+    assert done.returncode == -9
+    started = Path("/proc") / done.stdout.strip() / "cmdline"
+    eventually(lambda: not started.exists() or not started.read_bytes())  # gone, or not yet reaped
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ Prints where it listens as its first line, then one example, and serves until in
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 from decimal import Decimal
@@ -71,6 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a directory below /tmp that leases may read (their /tmp is otherwise their own)",
     )
     add(
+        "--until-stdin-closes",
+        action="store_true",
+        help="also stop when standard input ends: with whoever started it, however that ends",
+    )
+    add(
         "--restart-backoff",
         type=float,
         default=10.0,
@@ -116,6 +122,7 @@ def options_from(args: argparse.Namespace) -> SandboxOptions:
         wallet_usd=args.wallet_usd,
         deposit_usd=args.deposit_usd,
         trial=args.trial,
+        until_stdin_closes=args.until_stdin_closes,
     )
 
 
@@ -140,6 +147,8 @@ async def _until_told(app: SandboxApp, options: SandboxOptions) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    if options.until_stdin_closes:
+        loop.add_reader(sys.stdin.fileno(), _stop_at_end, stop)
     facts = {"url": app.world.base_url, "api_key": options.api_key, **app.facts()}
     sys.stdout.write(json.dumps(facts) + "\n")
     sys.stdout.write(f"Listening on {facts['url']}. Try:\n")
@@ -148,3 +157,8 @@ async def _until_told(app: SandboxApp, options: SandboxOptions) -> None:
         sys.stdout.write(note + "\n")
     sys.stdout.flush()
     await stop.wait()
+
+
+def _stop_at_end(stop: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        stop.set()

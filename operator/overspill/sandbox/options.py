@@ -25,3 +25,4 @@ class SandboxOptions:
     deposit_usd: Decimal = Decimal(5)
     managed_deposits: bool = True
     trial: bool = False
+    until_stdin_closes: bool = False

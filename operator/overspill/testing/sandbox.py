@@ -21,6 +21,7 @@ import httpx
 from overspill.sandbox.ledger import Entry, parse
 from overspill.sandbox.options import SandboxOptions
 
+_WITH_US = "--until-stdin-closes"
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 20.0
 
@@ -43,11 +44,12 @@ class Sandbox:
     @classmethod
     def start(cls, options: SandboxOptions | None = None, *, log: Path | None = None) -> Self:
         """Starts one and waits until it listens; `log` takes what it says on stderr."""
-        command = [sys.executable, "-m", "overspill.sandbox", *arguments(options)]
+        command = [sys.executable, "-m", "overspill.sandbox", *arguments(options), _WITH_US]
         source = str(Path(__file__).parents[2])
         errors = log.open("w", encoding="utf-8") if log else None
         process = subprocess.Popen(
             command,
+            stdin=subprocess.PIPE,  # held open: the sandbox ends with us, however we end
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -60,6 +62,8 @@ class Sandbox:
         first = process.stdout.readline()
         if not first:
             process.stdout.close()
+            assert process.stdin is not None  # noqa: S101 -- it is a pipe
+            process.stdin.close()
             raise RuntimeError(f"The sandbox ended with {process.wait(_STOP_TIMEOUT_S)} at start.")
         facts = json.loads(first)
         client = httpx.Client(base_url=facts["url"], timeout=_START_TIMEOUT_S, trust_env=False)
@@ -151,8 +155,9 @@ class Sandbox:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(_STOP_TIMEOUT_S)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
 
     def __enter__(self) -> Self:
         return self
@@ -197,4 +202,5 @@ def arguments(options: SandboxOptions | None) -> Sequence[str]:
     made += ["--allow-exec"] if given.allow_exec else []
     made += [] if given.isolate else ["--no-isolation"]
     made += ["--trial"] if given.trial else []
+    made += [_WITH_US] if given.until_stdin_closes else []
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from demo import world as worlds
 from demo.acts import bill, home, overspill, refusals, training
 from demo.checks import DemoError, Findings
+from demo.manifests import NAMESPACE
 from demo.view import View, choose
 
 SETUP = "set-up"
@@ -37,22 +39,30 @@ def _play(view: View, findings: Findings, args: argparse.Namespace) -> None:
     findings.act = SETUP
     view.act(SETUP, "a real control plane, a real operator, a market, an object store")
     with worlds.opened(view, findings, real_node=not args.no_real_node) as world:
-        for act in (home, overspill, training, refusals, bill):
-            findings.act = act.TITLE
-            act.play(world)
-        view.close()
-        bill.show(world)
-        if args.keep:
-            _keep(world)
+        try:
+            for act in (home, overspill, training, refusals, bill):
+                findings.act = act.TITLE
+                act.play(world)
+            view.close()
+            bill.show(world)
+        finally:
+            view.close()
+            if args.keep:
+                _keep(world)
 
 
 def _keep(world: worlds.World) -> None:
-    print(f"\nStill running. Look around:\n  export KUBECONFIG={world.bed.kubeconfig}")
+    """Leaves everything running, after a failure too, until Ctrl-C."""
+    tools = f"{world.bed.clients.kubectl_path.parent}:{Path(sys.executable).parent}"
+    print(f"\nStill running; Ctrl-C ends it. In another terminal:\n  export PATH={tools}:$PATH")
+    print(f"  export KUBECONFIG={world.bed.kubeconfig}")
     print(
-        f"  export PATH={world.bed.clients.kubectl_path.parent}:{Path(sys.executable).parent}:$PATH"
+        f"  kubectl get gpj,gpl -n {NAMESPACE}; kubectl overspill explain finetune -n {NAMESPACE}"
     )
-    print("  kubectl get gpj,gpl -n demo; kubectl overspill explain finetune -n demo")
-    input("Enter ends it. ")
+    print(f"  The operator's log: {world.operator.log}", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        while world.operator.running:
+            time.sleep(1)
 
 
 def _verdict(findings: Findings) -> int:
@@ -69,7 +79,7 @@ def _verdict(findings: Findings) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--summary", type=Path, metavar="FILE", help="write the findings as JSON")
-    parser.add_argument("--keep", action="store_true", help="leave it running until Enter")
+    parser.add_argument("--keep", action="store_true", help="leave it running until Ctrl-C")
     parser.add_argument("--no-real-node", action="store_true", help="simulated nodes only")
     return parser
 

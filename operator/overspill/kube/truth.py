@@ -6,10 +6,11 @@ stays 0, which is how tests know that nothing is missed.
 
 import logging
 from collections import Counter
+from contextlib import aclosing
 
 from overspill.core.errors import OverspillError
 from overspill.kube.resources import Kind, collection
-from overspill.kube.store import Store
+from overspill.kube.store import Merge, Store
 from overspill.kube.wire import Wire
 from overspill.ports import Clock
 from overspill.telemetry import TRUTH_FINDS
@@ -47,21 +48,28 @@ class Truth:
     async def list_once(self) -> None:
         """Lists every kind, or raises the first error."""
         for kind in Kind:
-            listing = await self._wire.list_consistent(collection(kind))
-            self._store.replace(kind, listing.items, listing.resource_version)
+            await self._list(kind)
 
     async def _list_what_answers(self) -> bool:
         """One kind that cannot be listed does not keep the others waiting."""
         complete = True
         for kind in Kind:
             try:
-                listing = await self._wire.list_consistent(collection(kind))
+                await self._list(kind)
             except OverspillError as error:
                 log.warning("listing %s: %s", kind.plural, error)
                 complete = False
-            else:
-                self._store.replace(kind, listing.items, listing.resource_version)
         return complete
+
+    async def _list(self, kind: Kind) -> None:
+        """Page by page; a list that breaks off deletes nothing."""
+        merge: Merge | None = None
+        async with aclosing(self._wire.list_pages(collection(kind))) as pages:
+            async for page in pages:
+                merge = merge or self._store.merge(kind, page.resource_version)
+                merge.take(page.items)
+        if merge is not None:
+            merge.finish()
 
     def _settle(self) -> None:
         for kind in Kind:

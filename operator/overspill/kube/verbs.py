@@ -7,7 +7,7 @@ pool hides behind it. `connect` is called by `app.py`, the CLI and the test bed.
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -78,13 +78,25 @@ class Verbs:
 
     async def list_consistent(self, path: str, params: Mapping[str, str] | None = None) -> Listing:
         """Every page of a quorum LIST at one resourceVersion, or an error."""
+        items: list[dict[str, Any]] = []
+        version = ""
+        async with aclosing(self.list_pages(path, params)) as pages:
+            async for page in pages:
+                items.extend(page.items)
+                version = page.resource_version
+        return Listing(items, version)
+
+    async def list_pages(
+        self, path: str, params: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[Listing, None]:
+        """The same page by page, so that a large collection need not be in memory at once."""
         asked = {**(params or {}), "limit": str(PAGE)}
         page = await self.get(path, asked)
-        items, version = list(page.get("items") or []), page["metadata"]["resourceVersion"]
+        version = str(page["metadata"]["resourceVersion"])
+        yield Listing(page.get("items") or [], version)
         while following := page["metadata"].get("continue"):
             page = await self._next_page(path, {**asked, "continue": following})
-            items.extend(page.get("items") or [])
-        return Listing(items, version)
+            yield Listing(page.get("items") or [], version)
 
     async def watch(
         self,

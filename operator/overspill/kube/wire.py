@@ -34,6 +34,11 @@ class Wire(KubeVerbs, Protocol):
     async def list_consistent(self, path: str, params: Mapping[str, str] | None = None) -> Listing:
         """Every page of a quorum LIST, all at one resourceVersion, or an error."""
 
+    def list_pages(
+        self, path: str, params: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[Listing, None]:
+        """The same page by page; each page carries the version of the whole."""
+
     def watch(
         self,
         path: str,

@@ -44,6 +44,7 @@ class FakeApi:
         self._ends = 0
         self._wake = asyncio.Condition()
         self.muted = False
+        self.page_size = 500
 
     # what tests do to it
 
@@ -153,6 +154,16 @@ class FakeApi:
         with self._call("list", path):
             return self._listing(parse(path), params or {})
 
+    async def list_pages(
+        self, path: str, params: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[Listing, None]:
+        """A LIST in pages of `page_size`; the loop runs between them, as with a real server."""
+        whole = await self.list_consistent(path, params)
+        for start in range(0, len(whole.items) or 1, self.page_size):
+            page = whole.items[start : start + self.page_size]
+            yield Listing(page, whole.resource_version)
+            await asyncio.sleep(0)
+
     async def watch(
         self,
         path: str,
@@ -218,8 +229,13 @@ class FakeApi:
             meta["namespace"] = place.namespace
         if old is not None and _unchanged(old, obj):
             return old
+        if not meta.get("finalizers"):
+            meta.pop("finalizers", None)
         self._stamp(meta, obj, old)
-        if meta.get("deletionTimestamp") and not meta.get("finalizers"):
+        if old is not None and "deletionTimestamp" in meta and "finalizers" not in meta:
+            self._version -= 1  # the answer bears the last version; the deletion has the new one
+            meta["resourceVersion"] = old["metadata"]["resourceVersion"]
+            self._objects[place.key] = obj
             await self._gone(place)
             return obj
         self._objects[place.key] = obj
@@ -235,7 +251,8 @@ class FakeApi:
         else:
             meta["uid"] = old["metadata"]["uid"]
             meta["creationTimestamp"] = old["metadata"]["creationTimestamp"]
-            changed = obj.get("spec") != old.get("spec")
+            asked = "deletionTimestamp" in meta and "deletionTimestamp" not in old["metadata"]
+            changed = asked or obj.get("spec") != old.get("spec")
             meta["generation"] = old["metadata"]["generation"] + int(changed)
         self._version += 1
         meta["resourceVersion"] = self.version

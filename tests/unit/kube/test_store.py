@@ -116,6 +116,32 @@ def test_what_a_restored_backup_lacks_is_told_to_listeners(store: Store, heard: 
     assert heard == [(Kind.JOB, "a")]
 
 
+def test_a_list_that_breaks_off_deletes_nothing(store: Store):
+    store.replace(Kind.JOB, [job("a", 7), job("b", 8)], "10")
+    store.merge(Kind.JOB, "20").take([job("a", 15)])
+    assert sorted(store.view().jobs) == ["a", "b"]
+    assert store.view().jobs["a"].resource_version == "15"
+
+
+def test_what_appears_between_two_pages_is_kept(store: Store):
+    merge = store.merge(Kind.JOB, "20")
+    merge.take([job("a", 15)])
+    store.put(Kind.JOB, job("new", 21))
+    store.drop(Kind.JOB, "a")
+    merge.take([job("b", 16)])
+    merge.finish()
+    assert sorted(store.view().jobs) == ["b", "new"]
+
+
+def test_a_restored_backup_is_not_synced_until_its_list_is_complete(store: Store):
+    for kind in Kind:
+        store.replace(kind, [], "1000")
+    merge = store.merge(Kind.JOB, "500")
+    assert not store.view().synced
+    merge.finish()
+    assert store.view().synced
+
+
 def test_an_unreadable_object_is_shown_with_its_field_and_not_acted_on(store: Store):
     bad = job("a", 7)
     bad["spec"]["gpu"] = {"count": "many"}

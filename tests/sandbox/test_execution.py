@@ -24,17 +24,22 @@ def market() -> Iterator[Running]:
         yield running
 
 
-def network_names() -> set[str]:
+def bridge_of(running: Running) -> str:
+    shown = subprocess.run(["ip", "-json", "addr"], capture_output=True, text=True, check=True)
+    for link in json.loads(shown.stdout):
+        if any(i["local"] == running.sandbox.bridge_address for i in link["addr_info"]):
+            return str(link["ifname"])
+    raise AssertionError("the sandbox has no bridge")
+
+
+def network_of(bridge: str) -> list[str]:
+    """What is left of a bridge and its namespaces; other sandboxes may come and go meanwhile."""
     shown = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True)
-    links = subprocess.run(
-        ["ip", "-json", "link", "show", "type", "bridge"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    bridges = {link["ifname"] for link in json.loads(links.stdout or "[]") if link}
-    found = {line.split()[0] for line in shown.stdout.splitlines()} | bridges
-    return {name for name in found if name.startswith("osb")}
+    names = [line.split()[0] for line in shown.stdout.splitlines()]
+    links = [path.name for path in Path("/sys/class/net").iterdir()]
+    return [
+        n for n in (*names, *links) if n == bridge or n.startswith((f"{bridge}-", f"{bridge}v"))
+    ]
 
 
 def processes_with(mark: str) -> list[int]:
@@ -227,28 +232,29 @@ def test_two_sandboxes_have_networks_of_their_own(market: Running) -> None:
 
 
 def test_a_stopped_sandbox_leaves_nothing(market: Running) -> None:
-    before, mark = network_names(), "86420.5"
+    mark = "86420.5"
     with isolated() as other:
+        bridge = bridge_of(other)
         other.lease(f"sleep {mark}", key="stop")
         eventually(lambda: processes_with(mark))
-        assert network_names() - before
+        assert len(network_of(bridge)) == 3  # the bridge, a namespace and its link
     assert processes_with(mark) == []
-    assert network_names() <= before
+    assert network_of(bridge) == []
 
 
 def test_a_killed_sandbox_takes_its_leases_along_and_the_next_one_sweeps(
     market: Running,
 ) -> None:
-    before, mark = network_names(), "75319.5"
+    mark = "75319.5"
     with isolated() as other:
+        bridge = bridge_of(other)
         other.lease(f"setsid sleep {mark} & exec sleep {mark}", key="kill")
         eventually(lambda: len(processes_with(mark)) >= 2)
         other.sandbox.process.send_signal(signal.SIGKILL)
         other.sandbox.process.wait()
         eventually(lambda: processes_with(mark) == [])
-        assert network_names() - before
-    sweep_leftovers()
-    assert network_names() <= before
+    sweep_leftovers()  # what the next sandbox does first
+    assert network_of(bridge) == []
 
 
 def test_without_isolation_leases_still_run_and_say_so() -> None:

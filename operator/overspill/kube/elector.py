@@ -107,12 +107,21 @@ class Elector:
         self._stop()
         if not was_leading:
             return
-        spec = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._now()}
         try:
             async with asyncio.timeout(self._call_limit_s()), self._busy:
-                await self._patch(spec)
+                await self._give_up()
         except (OverspillError, TimeoutError) as error:
             log.info("releasing the election lease: %s", error)
+
+    async def _give_up(self) -> None:
+        """A renewal that was cancelled may still have been written: then look, and try again."""
+        spec = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._now()}
+        try:
+            await self._patch(spec)
+        except Conflict:
+            self._note(await self._verbs.get(self._term.path))
+            if self.holder() == self.identity:
+                await self._patch(spec)
 
     async def _step(self) -> None:
         """One look at the Lease, or one renewal; every call ends before the deadline does."""

@@ -100,6 +100,25 @@ async def test_a_released_lease_is_taken_within_3_seconds(replicas: Replicas, cl
     assert a.ended == []
 
 
+async def test_a_renewal_cut_off_by_the_release_does_not_keep_the_lease(
+    replicas: Replicas, clock: FakeClock, api: FakeApi
+):
+    a, b = await replicas.start("a"), await replicas.start("b")
+    a.task.cancel()
+    await api.patch(PATH, {"spec": {"renewTime": "2026-01-01T00:00:01.000000Z"}})
+    await a.elector.release()
+    await clock.advance(3)
+    assert b.elector.is_leader
+
+
+async def test_releasing_never_takes_the_lease_from_another(replicas: Replicas, api: FakeApi):
+    a = await replicas.start("a")
+    a.task.cancel()
+    await api.patch(PATH, {"spec": {"holderIdentity": "b"}})
+    await a.elector.release()
+    assert (await api.get(PATH))["spec"]["holderIdentity"] == "b"
+
+
 async def test_skewed_wall_clocks_mean_nothing(replicas: Replicas, clock: FakeClock):
     a, b = await replicas.start("a"), await replicas.start("b")
     clock.jump_wall(timedelta(hours=-5))

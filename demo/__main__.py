@@ -15,21 +15,27 @@ from demo.manifests import NAMESPACE
 from demo.view import View, choose
 
 SETUP = "set-up"
-ACTS = (SETUP, home.TITLE, overspill.TITLE, training.TITLE, refusals.TITLE, bill.TITLE)
+STORY = (
+    (home.TITLE, home.play),
+    (overspill.TITLE, overspill.play),
+    (training.TITLE, training.play),
+    (refusals.TITLE, refusals.play),
+    (training.TITLE_END, training.play_end),
+    (bill.TITLE, bill.play),
+)
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
     args = _parser().parse_args(argv)
-    findings, view = Findings(), choose(ACTS)
-    started = time.monotonic()
+    findings, view = Findings(), choose([SETUP, *(title for title, _ in STORY)])
     try:
         _play(view, findings, args)
     except (DemoError, OSError, RuntimeError) as error:
         findings.error = str(error)
     finally:
         view.close()
-        findings.figures["seconds"] = round(time.monotonic() - started, 1)
+        findings.figures.setdefault("seconds", view.seconds)
         if args.summary:
             findings.write(args.summary)
     return _verdict(findings)
@@ -40,15 +46,20 @@ def _play(view: View, findings: Findings, args: argparse.Namespace) -> None:
     view.act(SETUP, "a real control plane, a real operator, a market, an object store")
     with worlds.opened(view, findings, real_node=not args.no_real_node) as world:
         try:
-            for act in (home, overspill, training, refusals, bill):
-                findings.act = act.TITLE
-                act.play(world)
+            for title, play in STORY:
+                findings.act = title
+                play(world)
             view.close()
             bill.show(world)
-        finally:
+        except Exception as error:
             view.close()
-            if args.keep:
+            if args.keep or args.keep_failed:
+                print(f"\nThe demo failed: {error}", file=sys.stderr)
                 _keep(world)
+            raise
+        findings.figures["seconds"] = view.seconds
+        if args.keep:
+            _keep(world)
 
 
 def _keep(world: worlds.World) -> None:
@@ -80,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--summary", type=Path, metavar="FILE", help="write the findings as JSON")
     parser.add_argument("--keep", action="store_true", help="leave it running until Ctrl-C")
+    parser.add_argument("--keep-failed", action="store_true", help="the same, after a failure only")
     parser.add_argument("--no-real-node", action="store_true", help="simulated nodes only")
     return parser
 

@@ -36,6 +36,11 @@ class LiveView:
         self._live = Live(get_renderable=self._picture, console=self._console, refresh_per_second=4)
         self._live.start()
 
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return round((self._ended or time.monotonic()) - self._start, 1)
+
     def act(self, title: str, sentence: str) -> None:
         """The act is marked as going on, the one before as done."""
         self._begun.append(title)

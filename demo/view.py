@@ -16,6 +16,10 @@ Json = dict[str, Any]
 class View(Protocol):
     """The one seam between the story and the screen."""
 
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+
     def act(self, title: str, sentence: str) -> None:
         """A new act begins."""
 
@@ -61,6 +65,11 @@ class PlainView:
         self._what = ""
         self._said_at = self._start
         self._phases: dict[str, str] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return round(self._clock() - self._start, 1)
 
     def act(self, title: str, sentence: str) -> None:
         """A heading and a sentence."""

@@ -49,6 +49,16 @@ class World:
         """kubectl apply, as a user would."""
         _apply(self.bed, *objects)
 
+    def kubectl(self, *args: str) -> str:
+        """kubectl in the demo's namespace."""
+        return self.bed.kubectl("--namespace", manifests.NAMESPACE, *args)
+
+    def skipped(self, what: str, why: str) -> None:
+        """A part of the story that this machine cannot show."""
+        told = f"{what}: {why or 'simulated nodes were asked for'}"
+        self.findings.skipped.append(told)
+        self.view.note(f"not shown here: {told}")
+
     def check(self, claim: str, detail: str = "", *, holds: bool) -> None:
         """One claim, verified, recorded and shown."""
         self.findings.check(claim, detail, holds=holds)

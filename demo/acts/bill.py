@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from demo import manifests
-from demo.acts import training
+from demo.acts import finetune
 from demo.world import World
 from overspill.cli import render
 from overspill.cli.ledger import LeaseView
@@ -84,7 +84,7 @@ def show(world: World) -> None:
 
 
 def _commands(world: World) -> list[tuple[str, list[str]]]:
-    job = training.NAME
+    job = finetune.NAME
     return [(f"$ kubectl overspill explain {job}", ["explain", job])]
 
 

@@ -36,6 +36,8 @@ def play(world: World) -> None:
     )
     if world.has_real_node:
         _real_processes(world)
+    else:
+        world.skipped("jobs at home as real processes", world.bed.real_node_skipped)
 
 
 def _real_processes(world: World) -> None:

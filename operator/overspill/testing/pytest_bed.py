@@ -15,7 +15,7 @@ import pytest
 from overspill.testing.bed import Bed, BedOptions, Cluster
 from overspill.testing.bed.target import open_cluster
 
-__all__ = ["bed", "cluster", "namespace", "real_bed", "real_namespace"]
+__all__ = ["bed", "cluster", "free_real_node", "namespace", "real_bed", "real_namespace"]
 
 _BED = pytest.StashKey[Bed]()
 _REAL_BED = pytest.StashKey[Bed]()
@@ -45,6 +45,22 @@ def real_bed(pytestconfig: pytest.Config) -> Bed:
     if found.real_node is None:
         pytest.skip(f"no real node: {found.real_node_skipped}")
     return found
+
+
+@pytest.fixture(scope="session")
+def free_real_node(pytestconfig: pytest.Config) -> Callable[[], None]:
+    """Gives the machine's one real node to a program that a test starts; `real_bed` starts anew."""
+
+    def free() -> None:
+        shared = pytestconfig.stash.get(_BED, None)
+        if shared is not None and shared.real_node is not None:
+            pytest.skip("the session's own bed has the real node; unset OVERSPILL_REAL_NODE")
+        held = pytestconfig.stash.get(_REAL_BED, None)
+        if held is not None:
+            held.stop()
+            del pytestconfig.stash[_REAL_BED]
+
+    return free
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ Everything printed stands in the GPUJob's status; money that flows is taken from
 """
 
 import argparse
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -81,10 +82,12 @@ def _headline(out: Console, job: Json, now: datetime) -> None:
     meta, status = job["metadata"], job.get("status") or {}
     place = status.get("placement") or {}
     parts = [f"{meta['namespace']}/{meta['name']}", status.get("phase") or "Not seen yet"]
+    is_over = status.get("phase") in ("Complete", "Failed")
     if place.get("place"):
-        parts.append(f"at {place['place']} ({place.get('gpus', '')})")
+        at = "ran at" if is_over else "at"
+        parts.append(f"{at} {place['place']} ({place.get('gpus', '')})")
         parts.append(f"{usd(place.get('pricePerHourUSD'))} USD/h")
-        parts.append(f"since {times.age(place.get('sinceTime'), now)}")
+        parts += [] if is_over else [f"since {times.age(place.get('sinceTime'), now)}"]
         parts.append(f"attempt {place.get('attempt')}")
     out.print("  ".join(parts), style="bold")
     if not status:
@@ -136,7 +139,7 @@ def _decision(out: Console, decision: Mapping[str, Any] | None, now: datetime) -
 
 
 def _lines(out: Console, decision: Mapping[str, Any]) -> None:
-    rows = [(line["name"], usd(line["usd"])) for line in decision.get("lines") or []]
+    rows = [(_words(line["name"]), usd(line["usd"])) for line in decision.get("lines") or []]
     if not rows:
         return
     if decision.get("totalUSD"):
@@ -147,6 +150,11 @@ def _lines(out: Console, decision: Mapping[str, Any]) -> None:
         rows.append(("saving by this move", usd(decision["savingUSD"])))
     out.print()
     render.table(out, _COSTS, rows)
+
+
+def _words(name: str) -> str:
+    """`coldStart` as people write it; the API's names are fixed, ours may read well."""
+    return re.sub(r"(?<=[a-z])([A-Z])", lambda m: " " + m[1].lower(), name)
 
 
 def _losers(out: Console, decision: Mapping[str, Any]) -> None:

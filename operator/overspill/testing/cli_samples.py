@@ -172,7 +172,7 @@ def the_job() -> Json:
                 "usefulHourUSD": "3.31",
                 "lines": [
                     {"name": "rate for 11h20m", "usd": "35.13"},
-                    {"name": "cold start", "usd": "0.31"},
+                    {"name": "coldStart", "usd": "0.31"},
                     {"name": "expected lost work", "usd": "1.66"},
                     {"name": "egress of 14 GiB", "usd": "0.56"},
                 ],

@@ -90,6 +90,15 @@ def test_a_waiting_job_says_until_when(
     assert "Chosen" not in out
 
 
+def test_a_finished_job_ran_somewhere(
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.objects[Kind.JOB][0]["status"]["phase"] = "Complete"
+    headline = shown(cluster, capsys).splitlines()[0]
+    assert "ran at akash/us-west (2xh100)" in headline
+    assert "since" not in headline
+
+
 def test_what_users_wrote_is_not_read_as_markup(
     cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:

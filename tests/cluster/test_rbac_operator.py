@@ -100,6 +100,6 @@ def test_a_jobs_whole_life_at_home_asks_for_nothing_that_is_refused(
             "-n", namespace, "wait", "gpujob/gang", "--for=condition=Complete", "--timeout=60s"
         )
         audited.kubectl("-n", namespace, "delete", "gpujob", "gang", "gone", "--wait=false")
-        until(lambda: done(audited) >= LIFE, "every step of the jobs' lives", 90)
+        until(lambda: done(audited) >= LIFE, "every step of the jobs' lives", 150)
     refused = {right(e) for e in requests(audited) if e["responseStatus"].get("code") == 403}
     assert not refused

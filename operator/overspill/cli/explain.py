@@ -154,7 +154,7 @@ def _lines(out: Console, decision: Mapping[str, Any]) -> None:
 
 def _words(name: str) -> str:
     """`coldStart` as people write it; the API's names are fixed, ours may read well."""
-    return re.sub(r"(?<=[a-z])([A-Z])", lambda m: " " + m[1].lower(), name)
+    return re.sub(r"(?<=[a-z])([A-Z])(?=[a-z]{2})", lambda m: " " + m[1].lower(), name)
 
 
 def _losers(out: Console, decision: Mapping[str, Any]) -> None:

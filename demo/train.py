@@ -160,7 +160,7 @@ def main() -> int:
     tell("handles-usr1", f"{os.getpid()}\n")
     resume = os.environ.get("OVERSPILL_RESUME_URI", "")
     model = Model.load(transfer("GET", resume)) if resume else Model.fresh()
-    print(f"attempt {os.environ.get('OVERSPILL_ATTEMPT', '-')}: starts at step {model.step}")
+    print(f"attempt {os.environ.get('OVERSPILL_ATTEMPT', '-')} starts from: {resume or 'nothing'}")
     while model.step < STEPS:
         model.train()
         tell("progress", f"{model.step * 100 // STEPS}\n")

@@ -39,25 +39,25 @@ def prefix_of(lease: str) -> str:
     return f"{NAME}/{lease}/"
 
 
-def start_step(log: str) -> int | None:
-    """The step an attempt said it starts at; None while its log does not say."""
+def started_from(log: str) -> str:
+    """The URI an attempt said it starts from; empty while its log does not say."""
     for line in log.splitlines():
-        if "starts at step" in line:
-            return int(line.split()[-1])
-    return None
+        if " starts from: " in line:
+            return line.split()[-1]
+    return ""
 
 
-def rented_start(world: World, key: str) -> int:
-    """The step that a rented attempt started at, from its log at the market."""
-    found = world.watch.until(
-        lambda: _found(start_step("".join(world.market.logs(key).values()))),
+def rented_start(world: World, key: str) -> str:
+    """The URI that a rented attempt started from, by its log at the market."""
+    return world.watch.until(
+        lambda: started_from("".join(world.market.logs(key).values())),
         "the rented attempt to start its command",
     )
-    return found[0]
 
 
-def _found(step: int | None) -> tuple[int] | None:
-    return None if step is None else (step,)
+def step_of(uri: str) -> int:
+    """The step of a checkpoint, by its URI."""
+    return int(uri.rpartition("/step-")[2] or 0)
 
 
 def ends(world: World, providers: list[str]) -> None:

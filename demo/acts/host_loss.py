@@ -33,8 +33,8 @@ def play(world: World) -> None:
     start = finetune.rented_start(world, placed["leaseName"])
     world.check(
         "attempt 2 resumed from the last durable checkpoint of attempt 1",
-        f"step {start}",
-        holds=start == first.get("checkpointStep") and start > 0,
+        f"step {finetune.step_of(start)}",
+        holds=start == first.get("checkpointURI") and finetune.prefix_of(key) in start,
     )
 
 

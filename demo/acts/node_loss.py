@@ -89,10 +89,10 @@ def _fails_over(world: World, zombie: Zombie) -> int:
     start = finetune.rented_start(world, placed["leaseName"])
     world.check(
         "attempt 2 resumed from the last durable checkpoint of attempt 1",
-        f"step {start}",
-        holds=start == first.get("checkpointStep") and start > 0,
+        f"step {finetune.step_of(start)}",
+        holds=start == first.get("checkpointURI") and zombie.prefix in start,
     )
-    return start
+    return finetune.step_of(start)
 
 
 def _zombie_writes(world: World, zombie: Zombie, resumed: int) -> None:
@@ -124,11 +124,11 @@ def _comes_home(world: World, node: RealNode, zombie: Zombie) -> None:
     start = world.watch.until(lambda: _home_start(world, placed["leaseName"]), "attempt 3 to start")
     world.check(
         "attempt 3 resumed from attempt 2, not from what the zombie wrote",
-        f"step {start}; the zombie had come to {written[-1]}",
-        holds=start == second["checkpointStep"] and not zombie.is_alive,
+        f"step {finetune.step_of(start)}; the zombie had come to {written[-1]}",
+        holds=finetune.prefix_of(second["leaseName"]) in start and not zombie.is_alive,
     )
 
 
-def _home_start(world: World, lease: str) -> int | None:
+def _home_start(world: World, lease: str) -> str:
     log = world.kubectl("logs", "-l", f"overspill.dev/lease={lease}", "--tail=-1")
-    return finetune.start_step(log)
+    return finetune.started_from(log)

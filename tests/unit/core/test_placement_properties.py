@@ -33,53 +33,52 @@ from overspill.testing.placing import (
 )
 
 MODELS = ("h100", "a100-80gb")
-money = st.integers(1, 400).map(lambda n: Decimal(n) / 4)
+rates = st.sampled_from(("0.2", "0.7", "1", "1.37", "5")).map(Decimal)
 spans = st.integers(0, 48).map(lambda n: n * HOUR / 2)
 
 
 @st.composite
 def jobs(draw: st.DrawFn, number: int) -> Job:
-    gpu = GpuRequirements(
-        draw(st.integers(1, 8)), draw(st.sampled_from(((), ("h100",), ("a100-80gb", "h100"))))
-    )
-    finish = draw(st.none() | spans)
+    """Most of them fit somewhere, so that they compete."""
+    models = draw(st.sampled_from(((), ("h100",), ("a100-80gb", "h100"))))
+    finish = draw(st.sampled_from((None, None, 2 * HOUR, 30 * HOUR, -HOUR)))
     return replace(
         make_job(f"j{number}"),
-        gpu=gpu,
-        num_nodes=draw(st.sampled_from((1, 1, 1, 2, 3))),
-        burst=draw(st.sampled_from(Burst)),
+        gpu=GpuRequirements(draw(st.sampled_from((1, 2, 4, 4, 8))), models),
+        num_nodes=draw(st.sampled_from((1, 1, 1, 1, 2, 3))),
+        burst=draw(st.sampled_from((Burst.ONLY, Burst.ALLOWED, Burst.ALLOWED, Burst.NEVER))),
         created_at=NOW - draw(spans),
-        burst_after=draw(st.none() | st.just(timedelta(0))),
-        max_total_usd=draw(st.none() | money),
-        max_hourly_usd=draw(st.none() | money),
-        work=draw(st.none() | spans),
-        finish_by=None if finish is None else NOW + finish - HOUR,
-        active_deadline=draw(st.none() | st.just(2 * HOUR)),
-        checkpoint=draw(st.none() | st.just(make_checkpoint())),
-        progress_percent=draw(st.none() | st.integers(0, 100)),
+        burst_after=draw(st.sampled_from((None, timedelta(0)))),
+        max_total_usd=draw(st.sampled_from((usd(200), usd(200), usd(40), usd(3), None))),
+        max_hourly_usd=draw(st.sampled_from((None, None, None, usd(6), usd(20)))),
+        work=draw(st.sampled_from((None, timedelta(0), HOUR, 3 * HOUR, 20 * HOUR))),
+        finish_by=None if finish is None else NOW + finish,
+        active_deadline=draw(st.sampled_from((None, None, 2 * HOUR))),
+        checkpoint=draw(st.sampled_from((None, make_checkpoint()))),
+        progress_percent=draw(st.sampled_from((None, 0, 50, 100))),
     )
 
 
 @st.composite
 def offers(draw: st.DrawFn) -> list[Offer]:
     found = []
-    for i in range(draw(st.integers(0, 4))):
-        free, rate = draw(st.integers(0, 8)), draw(money) / 10
+    for i in range(draw(st.sampled_from((0, 0, 2, 4)))):
+        free, rate = draw(st.sampled_from((0, 3, 4, 8, 8))), draw(rates)
         model = draw(st.sampled_from(MODELS))
         found.append(node(f"n{i}", free, gpu_model=model, rate=rate))
-    for i in range(draw(st.integers(0, 4))):
-        size = draw(st.integers(1, 16))
+    for i in range(draw(st.integers(0, 2))):
+        size = draw(st.sampled_from((1, 4, 8, 16)))
         found.append(
             rent(
                 f"a{i}",
-                str(draw(money)),
+                str(draw(rates) * size),
                 size,
                 gpu_model=draw(st.sampled_from(MODELS)),
                 node_count=draw(st.sampled_from((1, 1, 2))),
                 is_divisible=draw(st.booleans()),
                 is_firm=draw(st.booleans()),
                 egress_usd_per_gib=draw(st.sampled_from((usd(0), usd("0.05")))),
-                mtbf=draw(st.none() | st.just(20 * HOUR)),
+                mtbf=draw(st.sampled_from((None, 20 * HOUR))),
                 min_billable=draw(st.sampled_from((timedelta(0), HOUR, 5 * HOUR))),
                 unavailable_reason=draw(st.sampled_from(("", "", "", "rented"))),
             )
@@ -89,7 +88,7 @@ def offers(draw: st.DrawFn) -> list[Offer]:
 
 @st.composite
 def leases(draw: st.DrawFn, job: Job, choice: list[Offer]) -> list[Lease]:
-    if not choice or draw(st.booleans()):
+    if not choice or draw(st.integers(0, 3)):
         return []
     offer = draw(st.sampled_from(choice))
     state = draw(st.sampled_from(LeaseState))
@@ -100,13 +99,16 @@ def leases(draw: st.DrawFn, job: Job, choice: list[Offer]) -> list[Lease]:
 
 @st.composite
 def worlds(draw: st.DrawFn) -> Snapshot:
-    listed = [draw(jobs(i)) for i in range(draw(st.integers(1, 6)))]
+    listed = [draw(jobs(i)) for i in range(draw(st.integers(1, 8)))]
     choice = draw(offers())
     held = [lease for job in listed for lease in draw(leases(job, choice))]
-    budgets = [Budget("team", "month", draw(money), committed_usd=draw(money) / 8)]
+    limit = draw(st.sampled_from((usd(5), usd(60), usd(250))))
+    budgets = [Budget("team", "month", limit, committed_usd=draw(rates))]
     accounts = dict(ACCOUNTS)
     accounts["akash"] = replace(
-        AKASH, max_leases=draw(st.none() | st.just(2)), max_hourly_usd=draw(st.none() | money)
+        AKASH,
+        max_leases=draw(st.sampled_from((None, None, 2))),
+        max_hourly_usd=draw(st.sampled_from((None, None, usd(10)))),
     )
     ran = {le.job.uid for le in held if le.state is LeaseState.ACTIVE}
     return world(
@@ -116,7 +118,7 @@ def worlds(draw: st.DrawFn) -> Snapshot:
         accounts=accounts,
         budgets=tuple(draw(st.sampled_from(([], budgets)))),
         facts={uid: JobFacts(last_checkpoint_at=NOW) for uid in ran},
-        stop_failover=draw(st.sampled_from(("", "", "blind"))),
+        stop_failover=draw(st.sampled_from(("", "", "", "blind"))),
     )
 
 

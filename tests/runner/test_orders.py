@@ -162,6 +162,18 @@ def test_the_places_signal_reaches_the_command_and_is_no_outcome(
     assert not endpoint.has("exited")
 
 
+def test_saving_and_ending_well_on_a_signal_is_not_a_success(
+    machine: Machine, endpoint: Endpoint
+) -> None:
+    process = machine.start("trap 'exit 0' TERM; " + READY + "while :; do sleep 1; done")
+    eventually("its trap", lambda: is_ready(machine))
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(20) == 143
+    assert endpoint.last("stopped")["exit_code"] == "0"
+
+
 def test_a_command_that_ignores_the_signal_is_waited_for(
     machine: Machine, endpoint: Endpoint
 ) -> None:

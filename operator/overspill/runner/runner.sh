@@ -202,4 +202,6 @@ pid=''
 event=exited
 [ ! -e "$drop/.ordered" ] || event=stopped
 settle "$event" "$code"
+# A command that saves and ends with 0 when told to end has not completed: no place may think so.
+[ "$event" = exited ] || [ "$code" -ne 0 ] || code=143
 exit "$code"

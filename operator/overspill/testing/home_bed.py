@@ -4,11 +4,11 @@ Stands in for the engine: offers are cut and frozen here as it would do, and not
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from overspill.clock import SystemClock
 from overspill.core.errors import LeaseNotFound
@@ -26,6 +26,7 @@ from overspill.testing.home import home_account, home_request
 
 SUSPECT, LOST = timedelta(seconds=3), timedelta(seconds=6)
 DEADLINE_S = 60.0
+T = TypeVar("T")
 
 
 @dataclass
@@ -86,8 +87,8 @@ class HomeBed:
         await self.eventually(f"the end of {handle.key}", look, within_s)
 
     async def eventually(
-        self, what: str, look: Callable[[], Any], within_s: float = DEADLINE_S
-    ) -> Any:
+        self, what: str, look: Callable[[], Awaitable[T | None]], within_s: float = DEADLINE_S
+    ) -> T:
         """Waits until `look` finds something; fails with `what` and what was last seen."""
         loop = asyncio.get_running_loop()
         end = loop.time() + within_s

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from overspill.kube import mapping
+from overspill.kube.frozenmap import FrozenMap
 from overspill.kube.mapping import Unreadable, Value
 from overspill.kube.resources import Kind
 from overspill.ports import View
@@ -19,6 +20,8 @@ from overspill.ports import View
 Listener = Callable[[Kind, str], None]
 MAX_TOMBSTONES = 20_000
 MAX_WORD = 32
+MANY = (Kind.JOB, Kind.LEASE)
+"""Kinds of which there may be thousands: their part of the view is never made anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Store:
         self._tombstones: OrderedDict[str, None] = OrderedDict()
         self._unheard: dict[Kind, dict[str, int]] = {kind: {} for kind in Kind}
         self._listeners: list[Listener] = []
+        self._many: dict[Kind, FrozenMap[Any]] = {kind: FrozenMap() for kind in MANY}
+        self._errors: FrozenMap[str] = FrozenMap()
         self._view: View | None = None
 
     @property
@@ -118,7 +123,8 @@ class Store:
         known = self._entries[kind].get(uid)
         if uid in self._tombstones or (known is not None and known.version >= version):
             return False
-        self._entries[kind][uid] = _entry(kind, obj)
+        entry = self._entries[kind][uid] = _entry(kind, obj)
+        self._show(kind, uid, entry)
         self._changed(kind, uid)
         return True
 
@@ -128,6 +134,7 @@ class Store:
             self._tombstones.popitem(last=False)
         if self._entries[kind].pop(uid, None) is None:
             return False
+        self._show(kind, uid, None)
         self._changed(kind, uid)
         return True
 
@@ -136,7 +143,16 @@ class Store:
         forgotten, self._entries[kind] = self._entries[kind], {}
         self._tombstones.clear()
         for uid in forgotten:
+            self._show(kind, uid, None)
             self._changed(kind, uid)
+
+    def _show(self, kind: Kind, uid: str, entry: Entry | None) -> None:
+        """Brings one object's place in the view up to date."""
+        error = entry.error if entry else ""
+        self._errors = self._errors.having(uid, error) if error else self._errors.lacking(uid)
+        if kind in self._many:
+            known, value = self._many[kind], entry.value if entry else None
+            self._many[kind] = known.lacking(uid) if value is None else known.having(uid, value)
 
     def _changed(self, kind: Kind, uid: str) -> None:
         self._view = None
@@ -144,20 +160,21 @@ class Store:
             listener(kind, uid)
 
     def _fresh_view(self) -> View:
-        readable = {k: [e for e in es.values() if e.value] for k, es in self._entries.items()}
-        by_uid = {k: {e.uid: e.value for e in es} for k, es in readable.items()}
-        by_name = {k: {e.name: e.value for e in es} for k, es in readable.items()}
         return View(
             synced=self.synced,
-            jobs=by_uid[Kind.JOB],  # type: ignore[arg-type]  # each kind holds its own values
-            leases=by_uid[Kind.LEASE],  # type: ignore[arg-type]  # as above
-            accounts=by_name[Kind.PROVIDER],  # type: ignore[arg-type]  # as above
-            classes=by_name[Kind.SLA_CLASS],  # type: ignore[arg-type]  # as above
-            budgets=tuple(by_uid[Kind.BUDGET].values()),  # type: ignore[arg-type]  # as above
-            invalid={
-                e.uid: e.error for es in self._entries.values() for e in es.values() if e.error
-            },
+            jobs=self._many[Kind.JOB],
+            leases=self._many[Kind.LEASE],
+            accounts=self._by_name(Kind.PROVIDER),
+            classes=self._by_name(Kind.SLA_CLASS),
+            budgets=tuple(self._values(Kind.BUDGET)),
+            invalid=self._errors,
         )
+
+    def _by_name(self, kind: Kind) -> dict[str, Any]:
+        return {e.name: e.value for e in self._entries[kind].values() if e.value is not None}
+
+    def _values(self, kind: Kind) -> list[Any]:
+        return [e.value for e in self._entries[kind].values() if e.value is not None]
 
 
 class Merge:

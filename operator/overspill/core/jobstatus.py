@@ -62,6 +62,13 @@ class Facts:
     sla_promised: str = ""
     obstacle: tuple[Reason, str] | None = None
     """Something a person must mend first (a Secret), found when the job was to be placed."""
+    reports: Sequence[Report] = ()
+    """The latest report of every attempt that is still remembered, in any order."""
+
+    @property
+    def told(self) -> tuple[Report, ...]:
+        """All reports: what an attempt made durable counts also when another one runs."""
+        return (*self.reports, self.live.report) if self.live.report else tuple(self.reports)
 
 
 def current_lease(leases: Sequence[Lease]) -> Lease | None:
@@ -83,7 +90,7 @@ def status_document(facts: Facts, now: datetime) -> dict[str, Any]:
         "decision": decision_document(facts.decision) or job.status.get("decision"),
         "progress": _progress(facts),
         "cost": dict(facts.cost),
-        "attempts": attempts_document(job, facts.leases, facts.live.report),
+        "attempts": attempts_document(job, facts.leases, facts.told),
         "moves": moves_of(job, facts.leases),
         "failures": failures(job, facts.leases),
         "finishByTime": stamp(job.finish_by) if job.finish_by else None,
@@ -113,8 +120,9 @@ def _progress(facts: Facts) -> dict[str, Any]:
     job, report = facts.job, facts.live.report
     step = job.durable_checkpoint_step
     uri, at = job.durable_checkpoint_uri, job.durable_checkpoint_at
-    if report and report.checkpoint_uri:
-        step, uri, at = report.checkpoint_step, report.checkpoint_uri, report.checkpoint_at
+    for other in facts.told:
+        if other.checkpoint_uri and (not uri or (other.checkpoint_step or 0) >= (step or 0)):
+            step, uri, at = other.checkpoint_step, other.checkpoint_uri, other.checkpoint_at
     percent = report.progress_percent if report else None
     found = {
         "percentage": job.progress_percent if percent is None else percent,

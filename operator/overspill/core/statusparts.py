@@ -99,18 +99,19 @@ def _without_none(value: Any) -> Any:
 
 
 def attempts_document(
-    job: Job, leases: Sequence[Lease], report: Report | None
+    job: Job, leases: Sequence[Lease], reports: Sequence[Report]
 ) -> list[dict[str, Any]]:
     """The attempts so far, newest last; what the ledger no longer holds is kept from before."""
     found = {a.number: _old(a) for a in job.attempts}
     for lease in leases:
         if lease.state is not LeaseState.PLANNED:
             found[lease.attempt] = _attempt(job, lease, found.get(lease.attempt, {}))
-    if report is not None and report.checkpoint_uri and report.attempt in found:
-        found[report.attempt] |= {
-            "checkpointURI": report.checkpoint_uri,
-            "checkpointStep": report.checkpoint_step,
-        }
+    for report in reports:
+        if report.checkpoint_uri and report.attempt in found:
+            found[report.attempt] |= {
+                "checkpointURI": report.checkpoint_uri,
+                "checkpointStep": report.checkpoint_step,
+            }
     return [_without_none(found[n]) for n in sorted(found)][-MAX_ATTEMPTS:]
 
 

@@ -42,6 +42,7 @@ def _facts(engine: Engine, job: Job, leases: list[Lease]) -> Facts:
         live=_live(engine, leases),
         cost=cost.document(),
         sla_promised=klass.name,
+        reports=[r for r in map(engine.reports.latest, (x.name for x in leases)) if r is not None],
     )
 
 

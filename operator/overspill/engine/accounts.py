@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from overspill.core.errors import OverspillError, ProviderError
+from overspill.core.errors import ClusterUnavailable, OverspillError, ProviderError, Unavailable
 from overspill.core.offer import Offer
 from overspill.core.snapshot import ProviderAccount, ProviderHealth
 from overspill.core.vocabulary import ProviderType
@@ -22,6 +22,8 @@ Factory = Callable[[ProviderAccount], Awaitable[tuple[Provider, str]]]
 """Builds the adapter of an account; the second value changes when its credentials do."""
 
 OFFER_DEADLINE_S = 10.0
+RETRY_S = 5.0
+"""A market that could not be asked is asked again after this time, or when its circuit allows."""
 
 
 @dataclass(slots=True)
@@ -33,7 +35,7 @@ class Account:
     circuit: Circuit
     fingerprint: str = ""
     offers: Sequence[Offer] = ()
-    offers_at: float = float("-inf")
+    asked_at: float = float("-inf")
     offers_error: str = ""
     refreshing: bool = field(default=False)
 
@@ -64,16 +66,17 @@ class Accounts:
         account = self.by_name.setdefault(spec.name, Account(spec, None, Circuit(spec.name)))
         try:
             provider, fingerprint = await self._factory(spec)
+        except ClusterUnavailable:
+            return  # nothing is known of its Secret: what was built goes on
         except OverspillError as error:
-            account.circuit.reason, account.circuit.message = "NotConfigured", str(error)
-            account.circuit.failures = 99
-            account.spec = spec
+            account.circuit.obstacle, account.spec = str(error)[:256], spec
             return
+        account.circuit.obstacle = ""
         if account.provider is None or account.fingerprint != fingerprint:
             account.provider = GatedProvider(provider, self._gate)
             account.fingerprint = fingerprint
-            account.circuit.succeeded()
-            account.offers_at = float("-inf")
+            account.circuit = Circuit(spec.name)
+            account.asked_at = float("-inf")
         account.spec = spec
 
     def provider(self, name: str) -> GatedProvider | None:
@@ -85,13 +88,13 @@ class Accounts:
         """What placement should know of each account."""
         return {name: a.circuit.health() for name, a in self.by_name.items()}
 
-    def note(self, name: str, error: ProviderError | None) -> None:
+    def note(self, name: str, error: ProviderError | None, *, has_paid: bool = False) -> None:
         """Feeds the circuit with the outcome of a call made elsewhere."""
         account = self.by_name.get(name)
         if account is None:
             return
         if error is None:
-            account.circuit.succeeded()
+            account.circuit.succeeded(self._clock.monotonic(), has_paid=has_paid)
         else:
             account.circuit.failed(error, self._clock.monotonic())
 
@@ -119,7 +122,9 @@ class Accounts:
             return False
         now = self._clock.monotonic()
         ttl = account.provider.capabilities.offer_ttl.total_seconds()
-        return account.circuit.allows(now) and now - account.offers_at >= ttl
+        if account.circuit.reason or account.offers_error:
+            ttl = RETRY_S  # its answer is also what closes the circuit again
+        return account.circuit.allows(now) and now - account.asked_at >= ttl
 
     async def _refresh(self, account: Account) -> bool:
         assert account.provider is not None  # noqa: S101  (is_due checked; narrows the type)
@@ -129,13 +134,17 @@ class Accounts:
             async with asyncio.timeout(OFFER_DEADLINE_S):
                 account.offers = tuple(await account.provider.offers(None))
             account.offers_error = ""
-            account.circuit.succeeded()
+            self.note(account.spec.name, None)
         except ProviderError as error:
-            account.circuit.failed(error, self._clock.monotonic())
-            account.offers_error = str(error)
+            self._failed(account, error)
         except TimeoutError:
-            account.offers_error = f"no offers within {OFFER_DEADLINE_S:.0f} s"
+            silence = f"no offers within {OFFER_DEADLINE_S:.0f} s"
+            self._failed(account, Unavailable(silence, provider=account.spec.name))
         finally:
             account.refreshing = False
-            account.offers_at = self._clock.monotonic()
+            account.asked_at = self._clock.monotonic()
         return before != (account.offers, account.circuit.health())
+
+    def _failed(self, account: Account, error: ProviderError) -> None:
+        account.offers_error = str(error)
+        account.circuit.failed(error, self._clock.monotonic())

@@ -30,10 +30,21 @@ class Circuit:
     pause_s: float = FIRST_PAUSE_S
     reason: str = ""
     message: str = ""
+    obstacle: str = ""
+    """Why no adapter can be built now (a Secret, a setting); no answer of a market clears it."""
 
-    def succeeded(self) -> None:
-        """A call was answered: usable again."""
-        self.failures, self.open_until, self.pause_s = 0, 0.0, FIRST_PAUSE_S
+    def __post_init__(self) -> None:
+        CIRCUIT_OPEN.labels(self.name).set(0)
+
+    def succeeded(self, now: float, *, has_paid: bool = False) -> None:
+        """A call was answered: usable again. That a read is answered puts no money in an account:
+        after InsufficientFunds the pause is waited out, and grows until something is paid again.
+        """
+        lacks_money = self.reason == InsufficientFunds.__name__ and not has_paid
+        if lacks_money and now < self.open_until:
+            return
+        self.failures, self.open_until = 0, 0.0
+        self.pause_s = self.pause_s if lacks_money else FIRST_PAUSE_S
         self.reason = self.message = ""
         CIRCUIT_OPEN.labels(self.name).set(0)
 
@@ -56,10 +67,14 @@ class Circuit:
 
     def health(self) -> ProviderHealth:
         """For placement: usable only after a success since the last opening."""
+        if self.obstacle:
+            return ProviderHealth(False, "NotConfigured", self.obstacle)
         usable = not self.reason or (self.failures < FAILURES_TO_OPEN and self.open_until == 0)
         return ProviderHealth(usable, "" if usable else self.reason, self.message)
 
     def _open(self, now: float) -> None:
+        if now < self.open_until and self.failures >= FAILURES_TO_OPEN:
+            return  # calls that were on their way together count as one failure
         self.open_until = now + self.pause_s
         self.pause_s = min(MAX_PAUSE_S, self.pause_s * 2)
         self.failures = max(self.failures, FAILURES_TO_OPEN)

@@ -185,7 +185,7 @@ async def _attempt(
         log.warning("outcome unknown, will be looked up by key: %s", error)
         engine.queue.add_failed(engine.lease_key(lease))
     else:
-        engine.accounts.note(lease.provider, None)
+        engine.accounts.note(lease.provider, None, has_paid=step.is_complete)
         engine.queue.forget(engine.lease_key(lease))
         return step
     return None

@@ -54,8 +54,9 @@ def _document(engine: Engine, account: Account, old: Mapping[str, Any]) -> dict[
         "offers": [_offer(o) for o in _cheapest(account.offers)],
         "offersTime": stamp(now),
     }
-    if account.circuit.reason:
-        word = {"reason": account.circuit.reason, "message": account.circuit.message}
+    why = health.reason or account.circuit.reason
+    if why:
+        word = {"reason": why, "message": health.message or account.circuit.message}
         document["lastError"] = {**word, "time": stamp(now)}
     return document
 

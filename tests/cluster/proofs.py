@@ -5,8 +5,9 @@ The oracle is the market's own ledger, never the operator's view.
 
 import itertools
 import json
+import time
 import urllib.error
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from overspill.testing.bed import until
@@ -145,3 +146,20 @@ def assert_one_at_a_time(stack: Stack, namespace: str, job: str) -> None:
     for older, newer in itertools.pairwise(mine):
         asked = older["status"]["closing"]["requestedTime"]
         assert asked <= newer["metadata"]["creationTimestamp"], (older, newer)
+
+
+def provider_ready(stack: Stack, name: str) -> bool:
+    """Whether the GPUProvider's Ready condition is True."""
+    found = json.loads(stack.cluster.kubectl("get", "gpp", name, "-o", "json"))
+    conditions = found.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def stays(claim: Callable[[], bool], seconds: float) -> bool:
+    """Whether a claim holds for so long; looks twice a second."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not claim():
+            return False
+        time.sleep(0.5)
+    return True

@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
 @contextlib.contextmanager
 def _bed(size: Size, keep: bool) -> Iterator[tuple[Bed, Path]]:
     """A control plane with the nodes and the chart."""
-    with Bed.start(BedOptions(real_node="no", keep=keep), to_stderr) as bed:
+    with Bed.start(_options(keep), to_stderr) as bed:
         to_stderr(f"storm: adding {size.nodes} nodes of {GPUS_PER_NODE} GPUs")
         names = [f"gpu-{n:03d}" for n in range(size.nodes)]
         bed.nodes.add_many([NodeSpec(name, GPUS_PER_NODE) for name in names], timeout=300)
@@ -69,6 +69,11 @@ def _bed(size: Size, keep: bool) -> Iterator[tuple[Bed, Path]]:
         for name in (NAMESPACE, RAW_NAMESPACE):
             bed.kubectl("create", "namespace", name)
         yield bed, bed.workdir
+
+
+def _options(keep: bool) -> BedOptions:
+    """Nodes are given up as in an ordinary cluster: a busy machine must not look like a loss."""
+    return BedOptions(real_node="no", keep=keep, fast_node_loss=False)
 
 
 async def _measure(bed: Bed, size: Size, workdir: Path) -> Result:

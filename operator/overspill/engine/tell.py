@@ -10,6 +10,7 @@ from overspill.core.jobstatus import Facts, Live
 from overspill.core.lease import Lease
 from overspill.core.observation import Report
 from overspill.core.reasons import Reason
+from overspill.core.telling import may_wait
 from overspill.engine.context import Engine
 from overspill.engine.gather import reference
 from overspill.ports import DeleteJob, Event, JobStatus
@@ -23,8 +24,13 @@ async def tell_job(engine: Engine, job_uid: str) -> None:
     if job.managed_by not in ("", "overspill.dev/operator"):
         return
     leases = engine.index.of(job_uid)
-    document = jobstatus.status_document(_facts(engine, job, leases), engine.clock.now())
+    now = engine.clock.now()
+    document = jobstatus.status_document(_facts(engine, job, leases), now)
     if jobstatus.differs(job.status, document):
+        wait = may_wait(job, jobstatus.current_lease(leases), document, now)
+        if wait:
+            engine.queue.add_after(("job", job_uid), wait.total_seconds())
+            return
         await engine.cluster.record(JobStatus(job, document))
         await _ended(engine, job, document, leases)
     await _expire(engine, job)

@@ -68,6 +68,8 @@ report() { # EVENT [EXIT_CODE]: one report with all that is known; prints the an
 }
 
 signal() { # NAME: to the command and everything it started
+  # A signal between the fork and the command's own group would be lost: wait for the group.
+  while [ -n "$group" ] && ! kill -0 "-$pid" 2>/dev/null && kill -0 "$pid" 2>/dev/null; do sleep 1; done
   kill "-$1" "-$pid" 2>/dev/null || kill "-$1" "$pid" 2>/dev/null
 }
 

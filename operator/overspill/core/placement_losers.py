@@ -124,7 +124,14 @@ class Losers:
             nearest = self._nearest(self.clears)
             return Action.WAIT, Refusal(self._wait_reason(home), self._sentence(nearest))
         nearest = min((r for r in self.groups.values() if r.offers), key=_order)
+        if Reason(nearest.reason) is Reason.WRONG_MODEL:
+            return Action.REFUSE, Refusal(Reason.NO_SUCH_GPU, self._models_on_offer())
         return Action.REFUSE, Refusal(_refusal_reason(nearest), self._sentence(nearest))
+
+    def _models_on_offer(self) -> str:
+        wrong = [r for r in self.groups.values() if Reason(r.reason) is Reason.WRONG_MODEL]
+        models = sorted({r.gpu_model for r in wrong if r.gpu_model})
+        return f"nobody has what spec.gpu.models asks for; on offer are {', '.join(models)}"
 
     def _hopes_on_silence(self) -> bool:
         """Somebody offers all that was asked, but beyond the user's own limits, and the only

@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,12 +37,3 @@ def render(helm: Callable[..., subprocess.CompletedProcess[str]]) -> Render:
         return [d for d in yaml.safe_load_all(done.stdout) if d]
 
     return run
-
-
-@pytest.fixture(scope="session")
-def matrix() -> list[str]:
-    return sorted(p.name.removesuffix("-values.yaml") for p in values_files())
-
-
-def values_files() -> list[Path]:
-    return sorted((chart.root() / "ci").glob("*-values.yaml"))

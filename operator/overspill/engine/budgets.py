@@ -21,8 +21,11 @@ FORGOTTEN_AFTER_S = 120.0
 async def reserve(engine: Engine, lease: Lease) -> bool:
     """Reserves the lease's cap in every budget of its namespace; False when one has too little.
 
-    Raises Conflict when somebody else wrote the budget meanwhile: the decision is dropped.
+    Home is charged at an internal rate and takes no dollars out of a budget. Raises Conflict when
+    somebody else wrote the budget meanwhile: the decision is dropped.
     """
+    if lease.is_home:
+        return True
     for budget in _of_namespace(engine, lease.namespace):
         if any(r.lease == lease.name for r in budget.reservations):
             continue

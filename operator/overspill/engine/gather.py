@@ -1,17 +1,15 @@
 """Gathers the snapshot that placement decides on: view, offers, and facts about each job."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 
 from overspill.core.job import Job
 from overspill.core.lease import Lease
-from overspill.core.offer import Offer
 from overspill.core.outcome import outcome
 from overspill.core.portability import Portability, portable
-from overspill.core.snapshot import JobFacts, ProviderAccount, Snapshot
+from overspill.core.snapshot import JobFacts, Snapshot
 from overspill.core.transition import WANTED_STATES
-from overspill.core.vocabulary import Burst, LeaseState, ProviderType
+from overspill.core.vocabulary import Burst, LeaseState
 from overspill.engine import secretfacts
 from overspill.engine.context import Engine
 from overspill.ports import View
@@ -19,10 +17,8 @@ from overspill.ports import View
 
 async def snapshot(engine: Engine) -> Snapshot:
     """One consistent picture; values only, so that planning may run in a thread."""
-    view = engine.cluster.view()
     _prune(engine)
-    home = await engine.accounts.home_offers()
-    offers = [*_less_unseen(engine, view, home), *engine.accounts.market_offers()]
+    offers = [*await engine.accounts.home_offers(), *engine.accounts.market_offers()]
     view = engine.cluster.view()
     jobs = tuple(job for job in view.jobs.values() if _is_open(engine, job))
     wanted = {job.ref.uid for job in jobs}
@@ -62,39 +58,10 @@ def reference(engine: Engine, view: View) -> Mapping[str, Decimal]:
     return found
 
 
-def home_accounts(view: View) -> dict[str, ProviderAccount]:
-    """The GPUProviders that stand for this cluster's own nodes."""
-    return {n: a for n, a in view.accounts.items() if a.type is ProviderType.IN_CLUSTER}
-
-
 def _stop(engine: Engine) -> str:
     if engine.home.is_stale():
         return "the view of this cluster's nodes is too old to judge them"
     return ""
-
-
-def _less_unseen(engine: Engine, view: View, offers: list[Offer]) -> list[Offer]:
-    """Home offers less the GPUs of recorded leases whose pods are not in view yet."""
-    seen = {pod.labels.get("overspill.dev/lease") for pod in engine.home.pods()}
-    taken: dict[str, int] = {}
-    for lease in view.leases.values():
-        # Once the child was made, the home adapter itself counts it until its pods are in view.
-        unopened = lease.is_home and lease.state is LeaseState.PLANNED
-        unseen = unopened and lease.name not in seen and lease.name not in engine.memory.steps
-        if unseen and lease.request.home_node:
-            node = lease.request.home_node
-            taken[node] = taken.get(node, 0) + lease.request.gpu_count
-    return [_less(offer, taken.get(offer.offer_id, 0)) for offer in offers]
-
-
-def _less(offer: Offer, gpus: int) -> Offer:
-    if gpus == 0 or offer.gpu_count == 0:
-        return offer
-    left = offer.gpu_count - gpus
-    if left <= 0:
-        reason = offer.unavailable_reason or "every GPU of the node is promised"
-        return replace(offer, unavailable_reason=reason)
-    return replace(offer, gpu_count=left, price_usd_per_hour=offer.price_per_gpu_hour * left)
 
 
 def _without_reports(engine: Engine) -> frozenset[str]:

@@ -17,7 +17,7 @@ from overspill.core.vocabulary import JobPhase
 FIRST_WORD = timedelta(seconds=3)
 """So long a new job may show nothing, while its first decision or its first pod is under way."""
 
-STARTING = timedelta(seconds=10)
+STARTING = timedelta(seconds=30)
 """So long a home job that was told to be on its way may start without another word."""
 
 ON_THE_WAY = (Condition.PLACED.value, Condition.RECONCILING.value)

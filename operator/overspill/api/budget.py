@@ -17,8 +17,8 @@ class GPUBudgetSpec(ApiModel):
     limit_usd: PositiveUSD
     """Spent, committed and forecast together stay below this per period, in USD ("5000")."""
     period: BudgetPeriod = BudgetPeriod.MONTHLY
-    """Daily, Weekly (from Monday) or Monthly, in UTC. This version does not start a new period by
-    itself.
+    """Daily, Weekly (from Monday) or Monthly, in UTC. What is spent starts anew with each period;
+    what open leases may still cost stays reserved.
     """
     warn_percents: Annotated[
         list[Annotated[int, Field(ge=1, le=100)]], Field(max_length=16), SET

@@ -1,10 +1,10 @@
 """SLA classes and budgets as values: the promise and its means."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from overspill.core.vocabulary import CapacityType, FailbackPolicy, VerificationMode
+from overspill.core.vocabulary import BudgetPeriod, CapacityType, FailbackPolicy, VerificationMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,9 @@ class Budget:
     forecast_usd: Decimal = Decimal(0)
     resource_version: str = ""
     reservations: tuple["Reservation", ...] = ()
+    period: BudgetPeriod = BudgetPeriod.MONTHLY
+    period_started_at: datetime | None = None
+    generation: int = 1
 
     @property
     def free_usd(self) -> Decimal:

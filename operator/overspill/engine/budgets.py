@@ -9,7 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from overspill.core.lease import Lease
+from overspill.core.periods import renewed
 from overspill.core.sla import Budget, Reservation
+from overspill.core.statusparts import stamp
 from overspill.core.vocabulary import LeaseState
 from overspill.engine.context import Engine
 from overspill.ports import BudgetStatus
@@ -39,7 +41,8 @@ async def reserve(engine: Engine, lease: Lease) -> bool:
 async def settle(engine: Engine) -> None:
     """Turns the reservations of closed leases into spent dollars; gives back the rest."""
     leases = {x.name: x for x in engine.cluster.view().leases.values()}
-    for budget in engine.cluster.view().budgets:
+    for recorded in engine.cluster.view().budgets:
+        budget = renewed(recorded, engine.clock.now())
         kept, spent = [], Decimal(0)
         for reservation in budget.reservations:
             lease = leases.get(reservation.lease)
@@ -47,7 +50,7 @@ async def settle(engine: Engine) -> None:
                 spent += lease.cost_usd(engine.clock.now())
             elif lease is not None or not _is_forgotten(engine, reservation):
                 kept.append(reservation)
-        if len(kept) != len(budget.reservations):
+        if len(kept) != len(budget.reservations) or budget != recorded:
             written = document(engine, budget, tuple(kept), spent)
             await engine.cluster.record(BudgetStatus(budget, written))
 
@@ -60,6 +63,8 @@ def document(
 ) -> Mapping[str, Any]:
     """The whole status of a GPUBudget."""
     return {
+        "observedGeneration": budget.generation,
+        "periodStartTime": stamp(budget.period_started_at) if budget.period_started_at else None,
         "spentUSD": f"{budget.spent_usd + newly_spent:f}",
         "committedUSD": f"{sum((r.usd for r in held), Decimal(0)):f}",
         "forecastUSD": f"{budget.forecast_usd:f}",
@@ -70,7 +75,8 @@ def document(
 
 
 def _of_namespace(engine: Engine, namespace: str) -> list[Budget]:
-    return [b for b in engine.cluster.view().budgets if b.namespace == namespace]
+    now, budgets = engine.clock.now(), engine.cluster.view().budgets
+    return [renewed(b, now) for b in budgets if b.namespace == namespace]
 
 
 def _is_forgotten(engine: Engine, reservation: Reservation) -> bool:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.outcome import outcome
+from overspill.core.periods import renewed
 from overspill.core.portability import Portability, portable
 from overspill.core.snapshot import JobFacts, Snapshot
 from overspill.core.transition import WANTED_STATES
@@ -29,7 +30,7 @@ async def snapshot(engine: Engine) -> Snapshot:
         offers=tuple(offers),
         accounts={name: a.spec for name, a in engine.accounts.by_name.items()},
         classes=dict(view.classes),
-        budgets=tuple(view.budgets),
+        budgets=tuple(renewed(b, engine.clock.now()) for b in view.budgets),
         health=engine.accounts.health(),
         facts={job.ref.uid: _facts(engine, job) for job in jobs},
         reference_usd_per_gpu_hour=reference(engine, view),

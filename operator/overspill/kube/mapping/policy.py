@@ -8,6 +8,7 @@ from typing import Any
 from overspill.core.sla import Budget, Reservation, SlaClass
 from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import (
+    BudgetPeriod,
     CapacityType,
     FailbackPolicy,
     ProviderType,
@@ -111,4 +112,7 @@ def read_budget(obj: Mapping[str, Any]) -> Budget:
             Reservation(r.required("leaseName"), r.text("jobUID"), r.money("usd"))
             for r in status.each("reservations")
         ),
+        period=root.inside("spec").word("period", BudgetPeriod, BudgetPeriod.MONTHLY),
+        period_started_at=status.time("periodStartTime"),
+        generation=meta.number("generation", 1),
     )

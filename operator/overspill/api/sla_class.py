@@ -50,8 +50,8 @@ class SLAClassSpec(ApiModel):
     min_reliability: Ratio | None = None
     """Use only places that were there for at least this share of time, "0.95"."""
     verification: VerificationMode = VerificationMode.PREFLIGHT
-    """How far the claims of a place are checked. None: not at all. Preflight: the first report's GPUs
-    are held against what is paid. The others act as Preflight in this version.
+    """How far the claims of a place are checked. None: not at all. Preflight: the first report's
+    GPUs are held against what is paid. The others act as Preflight in this version.
     """
     spare_replicas: Annotated[int, Field(ge=0, le=100)] = 0
     """For services: copies beyond those asked for. Not acted on in this version."""

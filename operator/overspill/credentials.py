@@ -4,6 +4,7 @@ Called by `engine/accounts` through `wiring`. Credentials live in the adapter an
 """
 
 import base64
+import binascii
 import hashlib
 import json
 from collections.abc import Mapping
@@ -15,14 +16,20 @@ from overspill.ports import Clock, HomeView, KubeVerbs, Provider
 from overspill.providers import adapters
 from overspill.providers.in_cluster import InCluster
 
-REREAD_AFTER_S = 30.0
-"""A Secret is looked at again after this time, so that a rotated key is taken up."""
-
 
 class AccountFactory:
     """`engine.accounts.Factory`: (adapter, fingerprint) of an account."""
 
-    def __init__(self, verbs: KubeVerbs, home: HomeView, clock: Clock, own_cluster: str) -> None:
+    def __init__(
+        self,
+        verbs: KubeVerbs,
+        home: HomeView,
+        clock: Clock,
+        own_cluster: str,
+        reread_s: float = 30.0,
+    ) -> None:
+        """A Secret is read again after `reread_s`, so that a rotated key is taken up."""
+        self._reread_s = reread_s
         self._verbs = verbs
         self._home = home
         self._clock = clock
@@ -59,16 +66,24 @@ class AccountFactory:
         namespace, name = account.credentials_secret
         now = self._clock.monotonic()
         cached = self._secrets.get(account.name)
-        if cached is not None and now - cached[0] < REREAD_AFTER_S:
+        if cached is not None and now - cached[0] < self._reread_s:
             return cached[1]
         try:
             secret = await self._verbs.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
         except Gone:
             message = f"the Secret {namespace}/{name} does not exist; create it"
             raise AuthRejected(message, provider=account.name) from None
-        found = {k: base64.b64decode(v).decode() for k, v in (secret.get("data") or {}).items()}
+        found = _decoded(account, secret.get("data") or {})
         self._secrets[account.name] = (now, found)
         return found
+
+
+def _decoded(account: ProviderAccount, data: Mapping[str, str]) -> Mapping[str, str]:
+    try:
+        return {name: base64.b64decode(value).decode() for name, value in data.items()}
+    except (binascii.Error, UnicodeDecodeError):
+        message = "its credentials Secret holds bytes that are no text; write the key as text"
+        raise AuthRejected(message, provider=account.name) from None
 
 
 def _fingerprint(account: ProviderAccount, credentials: Mapping[str, str]) -> str:

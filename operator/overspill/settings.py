@@ -50,8 +50,13 @@ class Settings(BaseSettings):
     start_patience_s: float = Field(900, gt=0, description="How long a rented place may start.")
     drain_s: float = Field(60, ge=0, description="How long a checkpoint is waited for on leaving.")
     refused_offer_s: float = Field(300, gt=0, description="A refused offer is left out so long.")
+    failover_stop_s: float = Field(
+        300, ge=0, description="Many losses at once are believed when still seen after."
+    )
     retention_s: float = Field(7 * 86400, gt=0, description="Closed leases stay as the ledger.")
     opening_limit_s: float = Field(600, gt=0, description="An open without success is given up.")
+
+    secret_reread_s: float = Field(30, ge=0, description="An account's Secret is read anew after.")
 
     workers: int = Field(8, ge=1, le=64, description="Leases driven at the same time.")
     reference_usd: dict[str, Decimal] = Field(

@@ -107,7 +107,8 @@ class Process:
         cluster = KubeCluster(
             self.verbs, self.store, self.clock, own_cluster, self.elector.identity
         )
-        factory = AccountFactory(self.verbs, self.home, self.clock, own_cluster)
+        reread_s = self.settings.secret_reread_s
+        factory = AccountFactory(self.verbs, self.home, self.clock, own_cluster, reread_s)
         return Engine(
             cluster=GatedCluster(cluster, gate),
             accounts=Accounts(factory, gate, self.clock),

@@ -18,7 +18,7 @@ from overspill.telemetry import FAILOVER_STOPPED
 
 STOPPED = (
     "many places look lost at once, which is more likely our own blindness; nothing is moved "
-    "until fewer look lost or a person decides"
+    "until fewer look lost, or these still do after OVERSPILL_FAILOVER_STOP_S"
 )
 
 
@@ -26,7 +26,7 @@ async def care_for(engine: Engine, lease: Lease) -> None:
     """One look at an Active lease (or a home lease whose pods are not bound yet)."""
     now = engine.clock.now()
     judgement = recovery.judge(lease, evidence(engine, lease), _patience(engine, lease), now)
-    if judgement.verdict is Verdict.FINISHED and lease.state is LeaseState.ACTIVE:
+    if judgement.verdict is Verdict.FINISHED:
         await record_lease(engine, transition.finished(lease, judgement.exit_code, now))
     elif judgement.verdict is Verdict.CLOSE:
         await _close(engine, lease, judgement)
@@ -93,17 +93,22 @@ def _ceiling(engine: Engine, lease: Lease) -> ClosingReason:
 
 
 def _breaker_holds(engine: Engine, lease: Lease) -> bool:
-    """Counts this loss; True while too many leases were lost within a minute."""
+    """Counts this loss; True while too many leases were lost within a minute.
+
+    Blindness passes; a loss that is still seen after `failover_stop_s` is believed.
+    """
     now = engine.clock.monotonic()
     engine.memory.losses.append((now, lease.name))
+    since = engine.memory.lost_since.setdefault(lease.name, now)
     leases = engine.cluster.view().leases.values()
     watched = sum(1 for x in leases if x.state is LeaseState.ACTIVE)
-    holds = recovery.too_many_lost(engine.memory.lost_lately(now), watched)
-    FAILOVER_STOPPED.set(int(holds))
-    return holds
+    many = recovery.too_many_lost(engine.memory.lost_lately(now), watched)
+    FAILOVER_STOPPED.set(int(many))
+    return many and now - since < engine.settings.failover_stop_s
 
 
 async def _keep(engine: Engine, lease: Lease, judgement: Judgement) -> None:
+    engine.memory.lost_since.pop(lease.name, None)
     before = engine.memory.degraded.get(lease.name)
     after = (judgement.degraded, judgement.message) if judgement.degraded else None
     if after is None:

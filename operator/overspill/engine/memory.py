@@ -70,6 +70,7 @@ class Memory:
     secrets: dict[str, SecretFacts] = field(default_factory=dict)
     held_off: dict[str, float] = field(default_factory=dict)
     portability: dict[tuple[str, int], Portability] = field(default_factory=dict)
+    lost_since: dict[str, float] = field(default_factory=dict)
     losses: deque[tuple[float, str]] = field(default_factory=deque)
     orphans_seen: dict[str, set[str]] = field(default_factory=dict)
 
@@ -101,7 +102,7 @@ class Memory:
         """Drops everything known of a lease that is no more."""
         for table in (
             self.steps, self.seen, self.opened_at, self.missing_since, self.absences,
-            self.bills, self.drains, self.degraded,
+            self.bills, self.drains, self.degraded, self.lost_since,
         ):  # fmt: skip
             table.pop(name, None)
         self.near_ceiling.discard(name)

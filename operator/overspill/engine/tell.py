@@ -8,7 +8,6 @@ from overspill.core.cost import job_cost
 from overspill.core.job import Job
 from overspill.core.jobstatus import Facts, Live
 from overspill.core.lease import Lease
-from overspill.core.observation import Report
 from overspill.core.reasons import Reason
 from overspill.core.telling import may_wait
 from overspill.engine.context import Engine
@@ -60,22 +59,16 @@ def _obstacle(engine: Engine, job: Job) -> tuple[Reason, str] | None:
 def _live(engine: Engine, leases: list[Lease]) -> Live:
     lease = jobstatus.current_lease(leases)
     if lease is None:
-        return Live(report=_last_report(engine, leases))
+        return Live()
     seen = engine.memory.seen.get(lease.name)
     degraded = engine.memory.degraded.get(lease.name)
     return Live(
         observation=seen.observation if seen else None,
-        report=engine.reports.latest(lease.name) or _last_report(engine, leases),
+        report=engine.reports.latest(lease.name),
         degraded=degraded[0] if degraded else None,
         degraded_message=degraded[1] if degraded else "",
         near_ceiling=lease.name in engine.memory.near_ceiling,
     )
-
-
-def _last_report(engine: Engine, leases: list[Lease]) -> Report | None:
-    """The newest attempt's last word, kept for its checkpoint after the attempt is over."""
-    reports = [engine.reports.latest(lease.name) for lease in reversed(leases)]
-    return next((r for r in reports if r is not None and r.checkpoint_uri), None)
 
 
 async def _ended(

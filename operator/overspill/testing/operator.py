@@ -34,6 +34,8 @@ FAST: Mapping[str, str] = {
     "OVERSPILL_RENEW_DEADLINE_S": "4",
     "OVERSPILL_RETRY_PERIOD_S": "0.5",
     "OVERSPILL_DRAIN_S": "5",
+    "OVERSPILL_FAILOVER_STOP_S": "10",
+    "OVERSPILL_SECRET_REREAD_S": "3",
 }
 """The protocol's intervals, compressed alike, for a market on this machine."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from overspill.core.job import Job
 from overspill.core.lease import Handle, Lease
@@ -124,8 +124,9 @@ class Provider(Protocol):
 
         Sends at most one request that costs, and that one without any retry. Idempotent by
         `request.key`: with the same key and handle a repeat never creates a second thing where
-        the market lets us know. Raises NoCapacity, OfferRejected, InsufficientFunds, AuthRejected (definitive),
-        RateLimited (not executed), OpenUncertain (anything else after the request left).
+        the market lets us know. Raises NoCapacity, OfferRejected, InsufficientFunds, AuthRejected
+        (definitive), RateLimited (not executed), OpenUncertain (anything else after the request
+        left).
         """
 
     async def observe(self, handle: Handle) -> Observation:
@@ -151,6 +152,7 @@ class LogSource(Protocol):
         """Lines of the workload's output, oldest first."""
 
 
+@runtime_checkable
 class Treasury(Protocol):
     """Optional: markets that tell the balance."""
 

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from overspill.core.errors import ClusterUnavailable, OverspillError, ProviderError, Unavailable
 from overspill.core.offer import Offer
@@ -14,7 +15,7 @@ from overspill.core.snapshot import ProviderAccount, ProviderHealth
 from overspill.core.vocabulary import ProviderType
 from overspill.engine.circuit import Circuit
 from overspill.engine.gate import EffectGate, GatedProvider
-from overspill.ports import Clock, Provider
+from overspill.ports import Clock, Provider, Treasury
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ class Account:
     asked_at: float = float("-inf")
     offers_error: str = ""
     refreshing: bool = field(default=False)
+    balance_usd: Decimal | None = None
+    """Where the market tells it; as of the last refresh of offers."""
 
     @property
     def is_home(self) -> bool:
@@ -134,6 +137,7 @@ class Accounts:
             async with asyncio.timeout(OFFER_DEADLINE_S):
                 account.offers = tuple(await account.provider.offers(None))
             account.offers_error = ""
+            await self._refresh_balance(account)
             self.note(account.spec.name, None)
         except ProviderError as error:
             self._failed(account, error)
@@ -144,6 +148,13 @@ class Accounts:
             account.refreshing = False
             account.asked_at = self._clock.monotonic()
         return before != (account.offers, account.circuit.health())
+
+    async def _refresh_balance(self, account: Account) -> None:
+        treasury = account.provider.inner if account.provider else None
+        if not isinstance(treasury, Treasury):
+            return
+        async with asyncio.timeout(OFFER_DEADLINE_S):
+            account.balance_usd = await treasury.balance_usd()
 
     def _failed(self, account: Account, error: ProviderError) -> None:
         account.offers_error = str(error)

@@ -9,6 +9,7 @@ from typing import Any
 
 from overspill.core.errors import OverspillError
 from overspill.core.offer import Offer
+from overspill.core.snapshot import ProviderHealth
 from overspill.core.statusparts import stamp
 from overspill.core.vocabulary import LeaseState
 from overspill.engine.accounts import Account
@@ -46,7 +47,7 @@ def _document(engine: Engine, account: Account, old: Mapping[str, Any]) -> dict[
     free = [o for o in account.offers if not o.unavailable_reason]
     document: dict[str, Any] = {
         "observedGeneration": account.spec.generation,
-        "conditions": [_ready(usable, health.reason, health.message, old, stamp(now))],
+        "conditions": [_ready(health, usable, account.spec.generation, old, stamp(now))],
         "circuit": {"state": "Closed" if usable else "Open", "failures": account.circuit.failures},
         "leases": len(leases),
         "hourlyUSD": f"{hourly:f}",
@@ -62,7 +63,7 @@ def _document(engine: Engine, account: Account, old: Mapping[str, Any]) -> dict[
 
 
 def _ready(
-    usable: bool, reason: str, message: str, old: Mapping[str, Any], now: str
+    health: ProviderHealth, usable: bool, generation: int, old: Mapping[str, Any], now: str
 ) -> dict[str, Any]:
     status = "True" if usable else "False"
     found = [c for c in old.get("conditions") or [] if c.get("type") == "Ready"]
@@ -71,8 +72,9 @@ def _ready(
     return {
         "type": "Ready",
         "status": status,
-        "reason": "Usable" if usable else reason or "NotConfigured",
-        "message": "" if usable else message,
+        "reason": "Usable" if usable else health.reason or "NotConfigured",
+        "message": "" if usable else health.message,
+        "observedGeneration": generation,
         "lastTransitionTime": before["lastTransitionTime"] if same else now,
     }
 
@@ -98,7 +100,11 @@ def _offer(offer: Offer) -> dict[str, Any]:
 
 def _gist(document: Mapping[str, Any]) -> Any:
     """What is worth a write: everything but times."""
-    kept = {k: v for k, v in document.items() if k not in ("offersTime", "lastError", "offers")}
+    kept = {
+        k: v
+        for k, v in document.items()
+        if k not in ("offersTime", "lastError", "offers", "runwaySeconds")
+    }
     ready = [(c["status"], c["reason"]) for c in document.get("conditions") or []]
     offers = [
         tuple(sorted((k, v) for k, v in o.items() if v is not None))

@@ -117,15 +117,15 @@ def _over(job: Job, end: Outcome | None) -> bool:
 
 
 def _progress(facts: Facts) -> dict[str, Any]:
-    job, report = facts.job, facts.live.report
+    job = facts.job
     step = job.durable_checkpoint_step
     uri, at = job.durable_checkpoint_uri, job.durable_checkpoint_at
     for other in facts.told:
         if other.checkpoint_uri and (not uri or (other.checkpoint_step or 0) >= (step or 0)):
             step, uri, at = other.checkpoint_step, other.checkpoint_uri, other.checkpoint_at
-    percent = report.progress_percent if report else None
+    percents = {r.attempt: r.progress_percent for r in facts.told if r.progress_percent is not None}
     found = {
-        "percentage": job.progress_percent if percent is None else percent,
+        "percentage": percents[max(percents)] if percents else job.progress_percent,
         "lastCheckpointStep": step,
         "lastCheckpointURI": uri or None,
         "lastCheckpointTime": stamp(at) if at else None,
@@ -173,7 +173,7 @@ def _place_told(facts: Facts, lease: Lease | None) -> list[tuple[Condition, Told
     word = Reason.LEASE_OPENED if opened else Reason.LEASE_OPENING
     where = f"attempt {lease.attempt} at {lease.offer.place}, lease {lease.name}"
     told = [(Condition.PLACED, ("True" if opened else "False", word.value, where))]
-    running = opened and _is_running(facts.live)
+    running = opened and _is_running(facts)
     told.append(
         (Condition.RUNNING, (str(running), "WorkloadRunning" if running else "Starting", ""))
     )
@@ -190,13 +190,14 @@ _UNCERTAIN = (
 )
 
 
-def _is_running(live: Live) -> bool:
-    seen = live.observation is not None and live.observation.phase in (
-        Phase.RUNNING,
-        Phase.UNKNOWN,
-        Phase.RESTARTED,
-    )
-    return seen or (live.report is not None and live.report.has_started)
+def _is_running(facts: Facts) -> bool:
+    """A place that cannot be asked, or whose pod is ending, changes nothing that was so before."""
+    live, seen = facts.live, facts.live.observation
+    if live.report is not None and live.report.has_started:
+        return True
+    if seen is not None and seen.phase in (Phase.UNKNOWN, Phase.TERMINATING):
+        return facts.job.is_true(Condition.RUNNING)
+    return seen is not None and seen.phase in (Phase.RUNNING, Phase.RESTARTED)
 
 
 def _decision_told(facts: Facts, lease: Lease | None) -> list[tuple[Condition, Told]]:

@@ -66,7 +66,8 @@ class OpenRequest:
     """Everything one `open` step needs. `secrets` are resolved values, never stored or logged.
 
     `secrets` maps the name of an environment variable to its value: one entry for every
-    `workload.secret_env` that is not optional, and `OVERSPILL_REPORT_TOKEN` where reports are wanted.
+    `workload.secret_env` that is not optional, and `OVERSPILL_REPORT_TOKEN` where reports are
+    wanted.
     """
 
     key: str

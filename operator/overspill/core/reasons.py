@@ -41,8 +41,8 @@ class Reason(StrEnum):
     UNKNOWN_SLA_CLASS = "UnknownSLAClass"
     TEMPLATE_NOT_PORTABLE = "TemplateNotPortable"
     TEMPLATE_INVALID = "TemplateInvalid"
-    SECRET_MISSING = "SecretMissing"
-    SECRET_NOT_ALLOWED = "SecretNotAllowed"
+    SECRET_MISSING = "SecretMissing"  # noqa: S105  (a word, not a secret)
+    SECRET_NOT_ALLOWED = "SecretNotAllowed"  # noqa: S105  (as above)
     ENTRYPOINT_UNKNOWN = "EntrypointUnknown"
     REPORT_URL_MISSING = "ReportURLMissing"
     PROVIDER_UNUSABLE = "ProviderUnusable"

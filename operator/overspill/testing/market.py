@@ -57,7 +57,7 @@ class FakeMarket:
     name: str = "market"
     klass: IdempotencyClass = IdempotencyClass.B
     lies: Lies = field(default_factory=Lies)
-    dice: random.Random = field(default_factory=lambda: random.Random(0))
+    dice: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311  (seeded)
     price: Decimal = Decimal("2.00")
     gpus: int = 64
     sold: list[Held] = field(default_factory=list)

@@ -1,23 +1,28 @@
-"""Wires one sandbox: the shared world, the markets over it, the fault layer and the control.
+"""Wires one sandbox: the shared world, the markets over it, the fault layers and the control.
 
+Every market listens on a port of its own, so that each has its paths as the real one has them;
+the control surface is reached on any of these ports.
 `serve` is what the command line runs; it returns when told to stop, and leaves nothing behind.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
 
+from overspill.sandbox import markets
 from overspill.sandbox.clock import SandboxClock
 from overspill.sandbox.control import Control
 from overspill.sandbox.executor.choose import choose
 from overspill.sandbox.fault_layer import FaultLayer, Handler
 from overspill.sandbox.faults import Faults
+from overspill.sandbox.fleet import Fleet
 from overspill.sandbox.hosts import HostKeeper
 from overspill.sandbox.ledger import Event, Ledger
-from overspill.sandbox.markets.akash.chain import AkashOptions, Chain
+from overspill.sandbox.markets.akash.chain import Chain
 from overspill.sandbox.markets.akash.market import AkashMarket
+from overspill.sandbox.markets.market import Market
 from overspill.sandbox.options import SandboxOptions
 from overspill.sandbox.supply import load_supply
 from overspill.sandbox.timeline import Timeline
@@ -37,24 +42,47 @@ class SandboxApp:
         clock, timeline = SandboxClock(options.time_scale), Timeline()
         supply = load_supply(options.supply, options.seed)
         ledger = Ledger(self._now, options.ledger)
-        faults = Faults(clock, ledger)
+        faults = Faults(clock, ledger, markets.faults())
         self._chosen = choose(options, clock, self._witness)
         executor = self._chosen.executor
-        self.world = World(clock, timeline, supply, ledger, faults, executor, options.seed)
-        self.chain = Chain(self.world, _akash(options))
-        self.akash = AkashMarket(self.chain, options.api_key)
-        self.layer = FaultLayer(self.world, self.akash.key_of)
-        self.control = Control(self.world, self.akash, HostKeeper(self.world, [self.akash]))
+        whole = World(clock, timeline, supply, ledger, faults, executor, options.seed)
+        self.markets = {
+            name: markets.create(name)(whole.of(name), options) for name in options.markets
+        }
+        if not self.markets:
+            raise ValueError("A sandbox serves at least one market.")
+        self.fleet = Fleet(self.markets)
+        self.world = next(iter(self.markets.values())).world
+        self.control = Control(whole, self.fleet, HostKeeper(whole, list(self.markets.values())))
+        self._layers = {name: FaultLayer(m.world, m.key_of) for name, m in self.markets.items()}
 
-    def web(self) -> web.Application:
-        """The aiohttp application."""
+    @property
+    def akash(self) -> AkashMarket:
+        """The Akash market. Raises LookupError where it is not served."""
+        found = self.markets["akash"]
+        assert isinstance(found, AkashMarket)  # noqa: S101 -- made under this name
+        return found
+
+    @property
+    def chain(self) -> Chain:
+        """Akash's chain."""
+        return self.akash.chain
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where each market listens."""
+        return {name: market.world.base_url for name, market in self.markets.items()}
+
+    def web(self, market: Market) -> web.Application:
+        """The aiohttp application of one market."""
+        layer = self._layers[market.name]
 
         @web.middleware
         async def faults(request: web.Request, handler: Handler) -> web.StreamResponse:
-            return await self.layer.handle(request, handler)
+            return await layer.handle(request, handler)
 
         app = web.Application(middlewares=[faults], client_max_size=_MAX_BODY)
-        app.add_routes(self.akash.routes())
+        app.add_routes(market.routes())
         app.add_routes(self.control.routes())
         return app
 
@@ -86,33 +114,41 @@ class SandboxApp:
         """Lets time pass between requests."""
         while True:
             self.world.timeline.run(self.world.clock.now())
-            self.chain.settle_all()
+            self.fleet.settle()
             await asyncio.sleep(_TICK_S)
 
     async def close(self) -> None:
         """Ends what runs and closes the ledger."""
-        await self.layer.close()
+        for layer in self._layers.values():
+            await layer.close()
         await self.world.executor.close()
         self.world.ledger.close()
 
 
 @asynccontextmanager
 async def running(options: SandboxOptions) -> AsyncIterator[SandboxApp]:
-    """A sandbox that listens while the context is open; its `world.base_url` says where."""
+    """A sandbox that listens while the context is open; its `urls` say where."""
     app = SandboxApp(options)
-    runner = web.AppRunner(app.web(), access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    site = web.TCPSite(runner, options.host, options.port)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    app.world.base_url = f"http://{host}:{port}"
+    async with AsyncExitStack() as listening:
+        for number, market in enumerate(app.markets.values()):
+            port = options.port + number if options.port else 0
+            runner = web.AppRunner(app.web(market), access_log=None, shutdown_timeout=1.0)
+            await runner.setup()
+            listening.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, options.host, port).start()
+            market.world.base_url = "http://{}:{}".format(*runner.addresses[0][:2])
+        async with _ticking(app):
+            yield app
+
+
+@asynccontextmanager
+async def _ticking(app: SandboxApp) -> AsyncIterator[None]:
     app.ticking = asyncio.create_task(app.tick())
     try:
-        yield app
+        yield
     finally:
         app.ticking.cancel()
         await asyncio.wait([app.ticking])
-        await runner.cleanup()
         await app.close()
         if not app.ticking.cancelled():
             app.ticking.result()  # time stopped by an error of ours: say so, do not hide it
@@ -124,13 +160,3 @@ async def serve(options: SandboxOptions, ready: Callable[[SandboxApp], Awaitable
         told = asyncio.ensure_future(ready(app))
         await asyncio.wait({told, app.ticking}, return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
-
-
-def _akash(options: SandboxOptions) -> AkashOptions:
-    return AkashOptions(
-        wallet_usd=options.wallet_usd,
-        deposit_usd=options.deposit_usd,
-        managed_deposits=options.managed_deposits,
-        trial=options.trial,
-        restart_backoff_s=options.restart_backoff_s,
-    )

@@ -11,9 +11,8 @@ from typing import Any
 from aiohttp import web
 
 from overspill.sandbox.clock import iso
-from overspill.sandbox.faults import HTTP_ACTIONS, MARKET_ACTIONS
+from overspill.sandbox.fleet import Fleet
 from overspill.sandbox.hosts import HostKeeper
-from overspill.sandbox.markets.market import Market
 from overspill.sandbox.summary import summarise
 from overspill.sandbox.supply import Host
 from overspill.sandbox.workload import NotPossibleError
@@ -25,9 +24,9 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 class Control:
     """Handlers over one sandbox."""
 
-    def __init__(self, world: World, market: Market, hosts: HostKeeper) -> None:
+    def __init__(self, world: World, fleet: Fleet, hosts: HostKeeper) -> None:
         self._world = world
-        self._market = market
+        self._fleet = fleet
         self._hosts = hosts
 
     def routes(self) -> list[web.RouteDef]:
@@ -63,8 +62,10 @@ class Control:
         return web.json_response({"entries": [asdict(entry) for entry in entries]})
 
     async def _summary(self, request: web.Request) -> web.Response:
-        body = summarise(self._world.ledger.entries(), self._market.accrued())
-        body["wallet_usd"] = format(self._market.balance_usd, "f")
+        body = summarise(self._world.ledger.entries(), self._fleet.accrued())
+        wallets = {name: format(usd, "f") for name, usd in self._fleet.balances().items()}
+        body["wallet_usd"] = next(iter(wallets.values()))
+        body["wallets_usd"] = wallets
         body["now"] = iso(self._world.now())
         return web.json_response(body)
 
@@ -76,7 +77,7 @@ class Control:
         body, host = await _body(request), self._host(request)
         self._hosts.kill(host)
         if "close_after_s" in body:
-            for name in self._market.leases_on(host):
+            for name in self._fleet.leases_on(host):
                 self._later(float(body["close_after_s"]), name, _reason(body))
         return web.json_response(_host_json(host))
 
@@ -92,7 +93,7 @@ class Control:
 
     async def _list_faults(self, request: web.Request) -> web.Response:
         rules = [asdict(rule) for rule in self._world.faults.rules()]
-        return web.json_response({"rules": rules, "actions": {**HTTP_ACTIONS, **MARKET_ACTIONS}})
+        return web.json_response({"rules": rules, "actions": self._world.faults.actions})
 
     async def _add_fault(self, request: web.Request) -> web.Response:
         return web.json_response(asdict(self._world.faults.add(await _body(request))), status=201)
@@ -108,12 +109,14 @@ class Control:
     async def _advance(self, request: web.Request) -> web.Response:
         now = self._world.clock.advance(float((await _body(request))["seconds"]))
         self._world.timeline.run(now)
-        self._market.settle()
+        self._fleet.settle()
         return web.json_response({"now": iso(now)})
 
     async def _wallet(self, request: web.Request) -> web.Response:
-        self._market.balance_usd = Decimal(str((await _body(request))["usd"]))
-        return web.json_response({"wallet_usd": format(self._market.balance_usd, "f")})
+        body = await _body(request)
+        usd = Decimal(str(body["usd"]))
+        self._fleet.set_balance(usd, str(body.get("market", "")))
+        return web.json_response({"wallet_usd": format(usd, "f")})
 
     async def _cut(self, request: web.Request) -> web.Response:
         for name in self._lease_names(request):
@@ -135,7 +138,7 @@ class Control:
     async def _reclaim(self, request: web.Request) -> web.Response:
         window = float((await _body(request)).get("window_s", 3600))
         self._lease_names(request)
-        self._market.reclaim(request.match_info["lease"], window)
+        self._fleet.reclaim(request.match_info["lease"], window)
         return web.json_response({"window_s": window})
 
     async def _finish(self, request: web.Request) -> web.Response:
@@ -161,7 +164,7 @@ class Control:
 
     def _later(self, seconds: float, lease: str, reason: str) -> None:
         when = self._world.clock.now() + seconds
-        self._world.timeline.at(when, lambda _: self._market.end(lease, reason))
+        self._world.timeline.at(when, lambda _: self._fleet.end(lease, reason))
 
     def _host(self, request: web.Request) -> Host:
         found = self._hosts.find(request.match_info["host"])
@@ -171,15 +174,15 @@ class Control:
 
     def _lease_names(self, request: web.Request, *, only_running: bool = True) -> list[str]:
         wanted = request.match_info["lease"]
-        found = self._market.leases(wanted, only_running=only_running)
+        found = self._fleet.leases(wanted, only_running=only_running)
         if not found:
-            raise LookupError(f"There is no running lease {wanted!r}; give its dseq or its key.")
+            raise LookupError(f"There is no running lease {wanted!r}; give its id or its key.")
         return found
 
     def _answered(self, handler: Handler) -> Handler:
         async def answered(request: web.Request) -> web.Response:
             self._world.timeline.run(self._world.clock.now())
-            self._market.settle()
+            self._fleet.settle()
             try:
                 return await handler(request)
             except LookupError as error:

@@ -4,6 +4,7 @@ A rule names an action and what it matches. The HTTP ones are applied by `fault_
 a request; the market ones are asked for by the market at the moment they can strike.
 """
 
+import copy
 import itertools
 import random
 import re
@@ -42,7 +43,7 @@ MARKET_ACTIONS = {
     "wrong_gpu": "the lease runs on `gpu` {model, ram, interface} instead",
     "empty_endpoints": "running, but no forwarded ports are told",
 }
-"""Actions inside a market."""
+"""Actions inside a market; a market's own stand in the `FAULTS` of its module."""
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class Rule:
     path: str = ""
     key: str = ""
     provider: str = ""
+    market: str = ""
     after: int = 0
     count: int | None = None
     probability: float = 1.0
@@ -75,21 +77,31 @@ class Rule:
 class Faults:
     """The installed rules; the first that matches and is not used up strikes."""
 
-    def __init__(self, clock: SandboxClock, ledger: Ledger) -> None:
+    def __init__(
+        self, clock: SandboxClock, ledger: Ledger, own: Mapping[str, str] | None = None
+    ) -> None:
+        self.actions = {**HTTP_ACTIONS, **MARKET_ACTIONS, **(own or {})}
+        self._market = ""
         self._clock = clock
         self._ledger = ledger
         self._ids = itertools.count(1)
         self._rules: list[tuple[Rule, random.Random, float]] = []
+
+    def of(self, market: str) -> "Faults":
+        """The same rules, asked for by one market."""
+        seen = copy.copy(self)
+        seen._market = market
+        return seen
 
     def add(self, document: Mapping[str, Any]) -> Rule:
         """Installs a rule from its JSON form; unknown names are parameters of the action."""
         own = {name: document[name] for name in _RULE_FIELDS if name in document}
         rest = {name: value for name, value in document.items() if name not in _RULE_FIELDS}
         rule = Rule(**own, params=rest, id=next(self._ids))
-        if rule.action not in HTTP_ACTIONS and rule.action not in MARKET_ACTIONS:
-            known = ", ".join(sorted({**HTTP_ACTIONS, **MARKET_ACTIONS}))
+        if rule.action not in self.actions:
+            known = ", ".join(sorted(self.actions))
             raise ValueError(f"There is no fault action {rule.action!r}; there are {known}.")
-        for pattern in (rule.path, rule.key, rule.provider):
+        for pattern in (rule.path, rule.key, rule.provider, rule.market):
             re.compile(pattern)
         chance = random.Random(rule.seed)  # noqa: S311 -- simulation, repeatable by seed
         self._rules.append((rule, chance, self._clock.now()))
@@ -101,7 +113,7 @@ class Faults:
 
     def clear(self, id: int | None = None) -> None:  # noqa: A002 -- the rule's own name for it
         """Removes one rule, or all."""
-        self._rules = [entry for entry in self._rules if id is not None and entry[0].id != id]
+        self._rules[:] = [entry for entry in self._rules if id is not None and entry[0].id != id]
 
     def needs_key(self) -> bool:
         """True when some HTTP rule asks for the key, so the request must be read for it."""
@@ -109,6 +121,7 @@ class Faults:
 
     def take(self, *actions: str, **context: str) -> Rule | None:
         """The rule that strikes now, counted and recorded, or None."""
+        context = {"market": self._market, **context}
         for rule, chance, since in self._rules:
             if rule.action in actions and self._strikes(rule, chance, since, context):
                 self._record(rule, context)
@@ -132,7 +145,7 @@ class Faults:
     def _record(self, rule: Rule, context: Mapping[str, str]) -> None:
         if rule.action == "status_null":
             return  # strikes on every read; a line each would drown the ledger
-        rest = {k: v for k, v in context.items() if k not in {"key", "provider"}}
+        rest = {k: v for k, v in context.items() if k not in {"key", "provider"} and v}
         self._ledger.write(
             Event.FAULT,
             market="sandbox",
@@ -148,6 +161,7 @@ _RULE_FIELDS = {
     "path",
     "key",
     "provider",
+    "market",
     "after",
     "count",
     "probability",
@@ -159,5 +173,5 @@ _RULE_FIELDS = {
 def _matches(rule: Rule, context: Mapping[str, str]) -> bool:
     if rule.method and rule.method.upper() != context.get("method", ""):
         return False
-    wanted = (("path", rule.path), ("key", rule.key), ("provider", rule.provider))
-    return all(not p or re.fullmatch(p, context.get(name, "")) for name, p in wanted)
+    wanted = {"path": rule.path, "key": rule.key, "provider": rule.provider, "market": rule.market}
+    return all(not p or re.fullmatch(p, context.get(name, "")) for name, p in wanted.items())

@@ -12,17 +12,19 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+from overspill.sandbox import markets
 from overspill.sandbox.app import SandboxApp, serve
 from overspill.sandbox.faults import HTTP_ACTIONS, MARKET_ACTIONS
 from overspill.sandbox.options import SandboxOptions
 
 DESCRIPTION = """\
-Serves a stand-in for the GPU markets' real APIs on this machine: no account, no money.
-Today that is the Akash Console API (/v1/..., header x-api-key). Hosts, prices and failures are
-simulated; an append-only ledger records what every lease would have cost."""
+Serves stand-ins for the GPU markets' real APIs on this machine: no account, no money.
+Each market (--market) listens on a port of its own, with its own paths, keys, units and errors.
+Hosts, prices and failures are simulated; one append-only ledger records what every lease would
+have cost."""
 
 EPILOG = """\
-control surface (JSON over HTTP, beside the market's own paths):
+control surface (JSON over HTTP, beside the paths of every market):
   GET  /_sandbox/summary            open leases, counts and USD per key, doubles
   GET  /_sandbox/ledger             every entry, oldest first (?since=N)
   GET  /_sandbox/hosts              the simulated hosts
@@ -30,15 +32,16 @@ control surface (JSON over HTTP, beside the market's own paths):
   POST /_sandbox/hosts/H/revive     it is back, with empty disks
   POST /_sandbox/hosts/H/price      {"usd_per_gpu_hour": "2.10"}
   POST /_sandbox/clock/advance      {"seconds": 600}
-  POST /_sandbox/wallet             {"usd": "0.20"}
-  POST /_sandbox/leases/L/cut       cut the lease's network; /heal mends it (L: dseq or key)
+  POST /_sandbox/wallet             {"usd": "0.20", "market": "vast"} (none named: every account)
+  POST /_sandbox/leases/L/cut       cut the lease's network; /heal mends it (L: id or key)
   POST /_sandbox/leases/L/close     the host ends it {"reason": "decommission", "after_s": 5}
   POST /_sandbox/leases/L/reclaim   the host takes it back {"window_s": 3600}
   POST /_sandbox/leases/L/finish    its programs exit {"exit_code": 1}
   GET  /_sandbox/leases/L/logs      what its programs printed
   POST /_sandbox/faults             {"action": A, "method": "POST", "path": "/v1/leases",
-                                     "key": REGEX, "count": 1, "after": 0, "probability": 1,
-                                     "seed": 0, "for_s": 60, ...what the action takes}
+                                     "key": REGEX, "market": "akash", "count": 1, "after": 0,
+                                     "probability": 1, "seed": 0, "for_s": 60,
+                                     ...what the action takes}
 fault actions:
 """
 
@@ -46,7 +49,17 @@ fault actions:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Every option, with its default in its help."""
     add = parser.add_argument
-    add("--listen", default="127.0.0.1:0", help="address:port; port 0 takes a free one")
+    add(
+        "--market",
+        default="akash",
+        metavar="A,B",
+        help=f"the markets to serve, of {', '.join(markets.known())} (%(default)s)",
+    )
+    add(
+        "--listen",
+        default="127.0.0.1:0",
+        help="address:port of the first market, the others on the ports after it; 0: free ones",
+    )
     add("--api-key", default="sandbox-key", help="the key clients must send (%(default)s)")
     add("--ledger", type=Path, help="append the ledger to this file, one JSON object a line")
     add("--supply", type=Path, help="YAML or JSON file of hosts and events; default: built in")
@@ -99,7 +112,7 @@ def parser(prog: str | None = None) -> argparse.ArgumentParser:
 
 def epilog() -> str:
     """The control surface and every fault action, for `--help`."""
-    actions = {**HTTP_ACTIONS, **MARKET_ACTIONS}
+    actions = {**HTTP_ACTIONS, **MARKET_ACTIONS, **markets.faults()}
     return EPILOG + "\n".join(f"  {name:27} {text}" for name, text in actions.items())
 
 
@@ -123,6 +136,7 @@ def options_from(args: argparse.Namespace) -> SandboxOptions:
         deposit_usd=args.deposit_usd,
         trial=args.trial,
         until_stdin_closes=args.until_stdin_closes,
+        markets=tuple(filter(None, str(args.market).split(","))),
     )
 
 
@@ -149,14 +163,20 @@ async def _until_told(app: SandboxApp, options: SandboxOptions) -> None:
         loop.add_signal_handler(number, stop.set)
     if options.until_stdin_closes:
         loop.add_reader(sys.stdin.fileno(), _stop_at_end, stop)
-    facts = {"url": app.world.base_url, "api_key": options.api_key, **app.facts()}
-    sys.stdout.write(json.dumps(facts) + "\n")
-    sys.stdout.write(f"Listening on {facts['url']}. Try:\n")
-    sys.stdout.write(f"  curl -s {facts['url']}/v1/gpu-prices\n")
+    facts = {"url": app.world.base_url, "api_key": options.api_key, "urls": app.urls}
+    sys.stdout.write(json.dumps({**facts, **app.facts()}) + "\n")
+    for market in app.markets.values():
+        url = market.world.base_url
+        sys.stdout.write(f"{market.name} listens on {url}. Try:\n")
+        sys.stdout.write(f"  {_filled(market.example, url, options.api_key)}\n")
     for note in app.notes():
         sys.stdout.write(note + "\n")
     sys.stdout.flush()
     await stop.wait()
+
+
+def _filled(example: str, url: str, key: str) -> str:
+    return example.replace("{url}", url).replace("{key}", key)
 
 
 def _stop_at_end(stop: asyncio.Event) -> None:

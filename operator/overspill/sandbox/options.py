@@ -26,3 +26,5 @@ class SandboxOptions:
     managed_deposits: bool = True
     trial: bool = False
     until_stdin_closes: bool = False
+    markets: tuple[str, ...] = ("akash",)
+    """Which markets it serves, each on a port of its own, the first on `port`."""

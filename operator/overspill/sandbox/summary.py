@@ -41,7 +41,18 @@ def summarise(entries: Iterable[Entry], accrued: Mapping[str, Decimal]) -> dict[
         "accrued_usd": format(sum(accrued.values(), Decimal(0)), "f"),
         "doubles": ledger.doubles(found),
         "double_creates": ledger.double_creates(found),
+        "by_market": _by_market(found),
     }
+
+
+def _by_market(entries: list[Entry]) -> dict[str, dict[str, Any]]:
+    names = {entry.market for entry in entries if entry.event == Event.CREATE_RECEIVED}
+    found: dict[str, dict[str, Any]] = {}
+    for name in sorted(names):
+        own = [entry for entry in entries if entry.market == name]
+        billed = sum(ledger.billed(own).values(), Decimal(0))
+        found[name] = {"open": len(ledger.open_ids(own)), "billed_usd": format(billed, "f")}
+    return found
 
 
 def _open_leases(entries: Iterable[Entry]) -> int:

@@ -4,6 +4,7 @@ Read from a YAML or JSON file, or the built-in set below. Markets rent from it; 
 control routes kill and revive its hosts. Prices are USD per GPU-hour.
 """
 
+import copy
 import json
 import random
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from overspill.sandbox.gpus import Gpu
 
 @dataclass(slots=True)
 class Host:
-    """One host. `free_*` are derived from `rented`; `lies_as` is the GPU it really carries."""
+    """One host. `lies_as` is the GPU it really carries; `markets` sell it, every one if empty."""
 
     name: str
     gpu: Gpu
@@ -40,6 +41,7 @@ class Host:
     online: bool = True
     mtbf_s: float | None = None
     repair_s: float = 600.0
+    markets: tuple[str, ...] = ()
     rented: dict[str, "Slice"] = field(default_factory=dict)
 
     @property
@@ -98,6 +100,13 @@ class Supply:
         self.hosts = {host.name: host for host in hosts}
         self.random = random.Random(seed)  # noqa: S311 -- simulation, repeatable by seed
         self.events = sorted([*(events or []), *self._churn(hosts)], key=lambda e: e.at_s)
+
+    def of(self, market: str) -> "Supply":
+        """The hosts that one market sells; what happens to them stays with the whole."""
+        sold = [h for h in self.hosts.values() if not h.markets or market in h.markets]
+        seen = copy.copy(self)
+        seen.hosts, seen.events = {host.name: host for host in sold}, []
+        return seen
 
     def _churn(self, hosts: list[Host]) -> list[HostEvent]:
         events: list[HostEvent] = []
@@ -177,6 +186,7 @@ def _host(entry: Mapping[str, Any]) -> Host:
     values = dict(entry)
     values["usd_per_gpu_hour"] = Decimal(str(values["usd_per_gpu_hour"]))
     values["price_jitter"] = Decimal(str(values.get("price_jitter", 0)))
+    values["markets"] = tuple(values.get("markets") or ())
     values["gpu"] = Gpu(**values["gpu"])
     if values.get("lies_as"):
         values["lies_as"] = Gpu(**values["lies_as"])

@@ -44,6 +44,8 @@ class Workload:
     gpus: int = 0
     boot_s: float = 3.0
     restart_backoff_s: float = 10.0
+    restarts: bool = True
+    """Whether the market starts an exited program again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class ServiceState:
     available: int
     restarts: int = 0
     forwards: Sequence[Forward] = field(default=())
+    exit_code: int | None = None
+    """Of the last copy that exited and will not start again."""
 
 
 class NotPossibleError(Exception):

@@ -3,7 +3,7 @@
 Built once by `app.py` and handed to each market.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from overspill.sandbox.clock import SandboxClock
 from overspill.sandbox.faults import Faults
@@ -15,7 +15,7 @@ from overspill.sandbox.workload import Executor
 
 @dataclass(slots=True)
 class World:
-    """The shared parts. `base_url` is where the server listens, known once it does."""
+    """The shared parts, as one market sees them. `base_url` is where that market listens, once."""
 
     clock: SandboxClock
     timeline: Timeline
@@ -25,8 +25,14 @@ class World:
     executor: Executor
     seed: int = 0
     base_url: str = ""
+    market: str = ""
 
     def now(self) -> float:
         """The time that counts: of the planned action that runs, else the clock's."""
         present = self.timeline.present
         return self.clock.now() if present is None else present
+
+    def of(self, market: str) -> "World":
+        """The same world in one market's eyes: its own hosts, faults and address."""
+        supply, faults = self.supply.of(market), self.faults.of(market)
+        return replace(self, supply=supply, faults=faults, market=market)

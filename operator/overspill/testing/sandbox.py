@@ -30,8 +30,8 @@ _STOP_TIMEOUT_S = 20.0
 class Sandbox:
     """One running sandbox.
 
-    `bridge_address` is where its leases reach this machine ("" when they run nothing),
-    `is_isolated` says whether they have network namespaces.
+    `url` is the first market's, `urls` every market's; `bridge_address` is where its leases reach
+    this machine ("" when they run nothing), `is_isolated` says whether they have namespaces.
     """
 
     url: str
@@ -39,6 +39,7 @@ class Sandbox:
     bridge_address: str
     process: "subprocess.Popen[str]" = field(repr=False)
     is_isolated: bool = False
+    urls: dict[str, str] = field(default_factory=dict)
     _client: httpx.Client = field(default_factory=httpx.Client, repr=False)
 
     @classmethod
@@ -73,6 +74,7 @@ class Sandbox:
             bridge_address=facts["bridge_address"],
             process=process,
             is_isolated=facts["is_isolated"],
+            urls=facts["urls"],
             _client=client,
         )
 
@@ -116,12 +118,12 @@ class Sandbox:
         """Jumps the sandbox's clock forward."""
         self._post("/_sandbox/clock/advance", {"seconds": seconds})
 
-    def wallet(self, usd: Decimal) -> None:
-        """Sets the money in the account."""
-        self._post("/_sandbox/wallet", {"usd": str(usd)})
+    def wallet(self, usd: Decimal, market: str = "") -> None:
+        """Sets the money in one market's account, or in each."""
+        self._post("/_sandbox/wallet", {"usd": str(usd), "market": market})
 
     def cut(self, lease: str) -> None:
-        """Takes a lease's network away; `lease` is its dseq or its key, here and below."""
+        """Takes a lease's network away; `lease` is its id or its key, here and below."""
         self._post(f"/_sandbox/leases/{lease}/cut", {})
 
     def heal(self, lease: str) -> None:
@@ -187,6 +189,7 @@ def arguments(options: SandboxOptions | None) -> Sequence[str]:
     """The command line of the options."""
     given = options or SandboxOptions()
     made = [
+        f"--market={','.join(given.markets)}",
         f"--listen={given.host}:{given.port}",
         f"--api-key={given.api_key}",
         f"--seed={given.seed}",

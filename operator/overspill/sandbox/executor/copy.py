@@ -1,6 +1,7 @@
 """One copy of a service: a real process on an empty disk, started again whenever it exits.
 
-That is what container markets do with every program, whatever its exit code. The lease that owns
+That is what most container markets do with every program, whatever its exit code; where one does
+not, the copy ends with its code. The lease that owns
 the copy starts it, loses it with its host, and stops it.
 """
 
@@ -40,6 +41,7 @@ class CopySpec:
     ready_at: float = 0.0
     backoff_s: float = 10.0
     grace_s: float = 2.0
+    restarts: bool = True
 
 
 class Copy:
@@ -51,6 +53,7 @@ class Copy:
         self.spec = spec
         self.cell = cell
         self.restarts = 0
+        self.exit_code: int | None = None
         self._clock = clock
         self._record = record
         self._process: asyncio.subprocess.Process | None = None
@@ -67,7 +70,7 @@ class Copy:
         return self.cell.address if self.cell else "127.0.0.1"
 
     async def run(self) -> None:
-        """Boots, then runs for ever; cancelling it kills the process."""
+        """Boots, then runs, for ever where exits are restarted; cancelling it kills the process."""
         await self._clock.sleep_until(self.spec.ready_at)
         quick = 0
         while True:
@@ -75,7 +78,11 @@ class Copy:
             code = await self._once()
             if self._is_ending:
                 return
-            self._record(self.spec.name, code if code >= 0 else 128 - code)
+            told = code if code >= 0 else 128 - code
+            self._record(self.spec.name, told)
+            if not self.spec.restarts:
+                self.exit_code = told
+                return
             self.restarts += 1
             quick = 1 if self._clock.now() - began >= _HEALTHY_S else quick + 1
             await self._clock.sleep(pause(quick, self.spec.backoff_s))

@@ -15,6 +15,7 @@ class _Idle:
     ready_at: float
     restarts: int = 0
     is_lost: bool = False
+    exit_code: int | None = None
 
 
 class IdleExecutor:
@@ -43,14 +44,14 @@ class IdleExecutor:
         found = self._leases.get(lease)
         if found is not None:
             found.is_lost, found.ready_at = False, self._now() + found.workload.boot_s
-            found.restarts += 1
+            found.restarts, found.exit_code = found.restarts + 1, None
 
     def services(self, lease: str) -> Sequence[ServiceState]:
         """Available after the boot; ports stand on an address that leads nowhere."""
         found = self._leases.get(lease)
         if found is None:
             return []
-        ready = not found.is_lost and self._now() >= found.ready_at
+        ready = not found.is_lost and found.exit_code is None and self._now() >= found.ready_at
         return [
             ServiceState(
                 name=service.name,
@@ -61,6 +62,7 @@ class IdleExecutor:
                     Forward(port.port, 30_000 + n, "192.0.2.1", port.protocol, port.is_http)
                     for n, port in enumerate(service.ports)
                 ],
+                exit_code=found.exit_code,
             )
             for service in found.workload.services
         ]
@@ -74,9 +76,11 @@ class IdleExecutor:
         raise NotPossibleError("Nothing runs in this sandbox, so there is no network to heal.")
 
     def finish(self, lease: str, exit_code: int) -> None:
-        """The programs exited; the market boots them again."""
+        """The programs exited; where the market restarts them, they boot again."""
         found = self._leases.get(lease)
-        if found is not None:
+        if found is not None and not found.workload.restarts:
+            found.exit_code = exit_code
+        elif found is not None:
             found.restarts += 1
             found.ready_at = self._now() + found.workload.boot_s
 

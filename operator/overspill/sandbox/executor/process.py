@@ -195,6 +195,7 @@ class ProcessExecutor:
             share=self._share,
             ready_at=lease.ready_at,
             backoff_s=workload.restart_backoff_s,
+            restarts=workload.restarts,
         )
 
     def _tell(self, lease: _Running) -> Callable[[str, int | None], None]:
@@ -256,4 +257,5 @@ def _state(lease: _Running, service: Service) -> ServiceState:
         available=sum(copy.is_running for copy in copies),
         restarts=sum(copy.restarts for copy in copies),
         forwards=[forward for forward in described if forward is not None],
+        exit_code=next((c.exit_code for c in reversed(copies) if c.exit_code is not None), None),
     )

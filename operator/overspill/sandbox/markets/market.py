@@ -1,7 +1,8 @@
 """What the sandbox asks of every market it serves.
 
 The fault layer, the control surface and the host keeper know markets by this only, so that a
-further market is one module beside `akash/`.
+further market is one package beside `akash/`: its `market.py` has `create(world, options)`, and
+`FAULTS`, the actions that it alone knows, in words.
 """
 
 from decimal import Decimal
@@ -10,11 +11,16 @@ from typing import Protocol
 from aiohttp import web
 
 from overspill.sandbox.supply import Host
+from overspill.sandbox.world import World
 
 
 class Market(Protocol):
     """One account on one stand-in market. Leases are named by the market's id or by our key."""
 
+    name: str
+    example: str
+    """What to try first, for the person who started it; `{url}` and `{key}` are filled in."""
+    world: World
     balance_usd: Decimal
 
     def routes(self) -> list[web.RouteDef]:

@@ -11,23 +11,34 @@ from aiohttp import web
 
 from overspill.sandbox.markets.akash.account import AccountApi
 from overspill.sandbox.markets.akash.address import address
-from overspill.sandbox.markets.akash.chain import Chain, closed_reason
+from overspill.sandbox.markets.akash.chain import MARKET, AkashOptions, Chain, closed_reason
 from overspill.sandbox.markets.akash.errors import ApiError
 from overspill.sandbox.markets.akash.gateway import Gateway
 from overspill.sandbox.markets.akash.public import PublicApi
 from overspill.sandbox.markets.akash.requests import create_key, error_answer, loads
 from overspill.sandbox.markets.akash.state import UACT_PER_USD, Deployment, Lease, usd
+from overspill.sandbox.options import SandboxOptions
 from overspill.sandbox.supply import Host
+from overspill.sandbox.world import World
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+FAULTS: dict[str, str] = {}
+
+
+def create(world: World, options: SandboxOptions) -> "AkashMarket":
+    """The market over a world."""
+    return AkashMarket(Chain(world, _options(options)), options.api_key)
 
 
 class AkashMarket:
     """One managed wallet on the simulated chain."""
 
+    name = MARKET
+    example = "curl -s {url}/v1/gpu-prices"
+
     def __init__(self, chain: Chain, api_key: str) -> None:
-        self._chain = chain
-        self._world = chain.world
+        self.chain = self._chain = chain
+        self.world = self._world = chain.world
         self._api_key = api_key
         self._gateway = Gateway(chain)
         self._public = PublicApi(chain, self._gateway)
@@ -138,3 +149,13 @@ class AkashMarket:
                 return error_answer(error)
 
         return answered
+
+
+def _options(options: SandboxOptions) -> AkashOptions:
+    return AkashOptions(
+        wallet_usd=options.wallet_usd,
+        deposit_usd=options.deposit_usd,
+        managed_deposits=options.managed_deposits,
+        trial=options.trial,
+        restart_backoff_s=options.restart_backoff_s,
+    )

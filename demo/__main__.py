@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from demo import world as worlds
@@ -31,8 +32,13 @@ def main(argv: list[str] | None = None) -> int:
     findings, view = Findings(), choose([SETUP, *(title for title, _ in STORY)])
     try:
         _play(view, findings, args)
-    except (DemoError, OSError, RuntimeError) as error:
+    except DemoError as error:
         findings.error = str(error)
+    except KeyboardInterrupt:
+        findings.error = f"It was interrupted in act {findings.act!r}."
+    except Exception as error:  # noqa: BLE001 -- whatever broke: the world is gone, say what it was
+        findings.error = f"{type(error).__name__} in act {findings.act!r}: {error}"
+        traceback.print_exc()
     finally:
         view.close()
         findings.figures.setdefault("seconds", view.seconds)
@@ -46,20 +52,25 @@ def _play(view: View, findings: Findings, args: argparse.Namespace) -> None:
     view.act(SETUP, "a real control plane, a real operator, a market, an object store")
     with worlds.opened(view, findings, real_node=not args.no_real_node) as world:
         try:
-            for title, play in STORY:
-                findings.act = title
-                play(world)
-            view.close()
-            bill.show(world)
+            _tell(world)
         except Exception as error:
             view.close()
             if args.keep or args.keep_failed:
                 print(f"\nThe demo failed: {error}", file=sys.stderr)
                 _keep(world)
             raise
-        findings.figures["seconds"] = view.seconds
         if args.keep:
             _keep(world)
+        print("\nTaking everything down …", flush=True)
+
+
+def _tell(world: worlds.World) -> None:
+    for title, play in STORY:
+        world.findings.act = title
+        play(world)
+    world.view.close()
+    world.findings.figures["seconds"] = world.view.seconds
+    bill.show(world)
 
 
 def _keep(world: worlds.World) -> None:
@@ -80,6 +91,9 @@ def _verdict(findings: Findings) -> int:
     if findings.error:
         print(f"\nThe demo failed: {findings.error}", file=sys.stderr)
         return 1
+    print("\nVerified")
+    for check in findings.checks:
+        print(f"  ✓ {check.claim}" + (f"\n      {check.detail}" if check.detail else ""))
     seconds = findings.figures["seconds"]
     print(f"\nAll {len(findings.checks)} claims were verified, in {seconds} s.")
     for told in findings.skipped:

@@ -13,8 +13,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from overspill.cli.render import usd
+
 WIDTH = 100
-NEWS = 10
+NEWS = 40
+STAMP = 7
+BAR = 10
 
 
 class LiveView:
@@ -24,7 +28,7 @@ class LiveView:
         self._acts = list(acts)
         self._begun: list[str] = []
         self._sentence = ""
-        self._news: deque[Text] = deque(maxlen=NEWS)
+        self._news: deque[tuple[str, Text]] = deque(maxlen=NEWS)
         self._rows: list[tuple[str, ...]] = []
         self._what, self._what_since = "", time.monotonic()
         self._start = time.monotonic()
@@ -55,7 +59,7 @@ class LiveView:
         """News with a tick."""
         line = Text.assemble(("✓ ", "green"), claim)
         if detail:
-            line.append(f"  {detail}", style="dim")
+            line.append(f" · {detail}", style="dim")
         self._tell(line)
 
     def progress(self, line: str) -> None:
@@ -71,9 +75,9 @@ class LiveView:
         self._rows = [row(job) for job in jobs]
 
     def show(self, title: str, text: str) -> None:
-        """Printed above the picture, where it stays."""
+        """Printed after the picture, as it is: what commands print has columns of its own."""
         self._console.print(Text(f"\n{title}", style="bold"))
-        self._console.print(Text(text))
+        print(text)
 
     def close(self) -> None:
         """The last picture stays on the screen."""
@@ -82,23 +86,35 @@ class LiveView:
             self._live.stop()
 
     def _tell(self, line: Text) -> None:
-        stamp = f"{time.monotonic() - self._start:5.0f}s  "
-        self._news.append(Text.assemble((stamp, "dim"), line))
+        self._news.append((f"{time.monotonic() - self._start:4.0f}s", line))
 
     def _picture(self) -> RenderableType:
         parts: list[RenderableType] = [self._heading(), Text("")]
         if self._rows:
             parts += [_table(self._rows), Text("")]
-        parts += [line.copy() for line in self._news]
-        for line in parts[-len(self._news) :] if self._news else ():
-            if isinstance(line, Text):
-                line.truncate(self._console.width, overflow="ellipsis")
+        parts.append(self._latest(self._console.height - len(self._rows) - 7))
         if self._what:
             age = time.monotonic() - self._what_since
             clock = f"  {age:.0f} s" if age > 3 else ""
             self._spinner.update(text=Text(f" {self._what}{clock}", style="cyan"))
-            parts.append(self._spinner)
+            parts += [Text(""), self._spinner]
         return Group(*parts)
+
+    def _latest(self, room: int) -> Table:
+        """As much of the news as fits, the newest last; long ones are broken, never cut."""
+        width = self._console.width - STAMP - 2
+        kept: list[tuple[str, Text]] = []
+        for stamp, line in reversed(self._news):
+            room -= -(-len(line) // (width - 10))
+            if room < 0 and kept:
+                break
+            kept.append((stamp, line))
+        shown = Table.grid(padding=(0, 2, 0, 0))
+        shown.add_column(width=STAMP - 2, style="dim")
+        shown.add_column(width=width)
+        for stamp, line in reversed(kept):
+            shown.add_row(stamp, line)
+        return shown
 
     def _heading(self) -> Text:
         seconds = int((self._ended or time.monotonic()) - self._start)
@@ -119,7 +135,7 @@ _TITLES = ("JOB", "STATUS", "PLACE", "GPUS", "USD/H", "SPENT", "DONE", "ATTEMPT"
 def row(job: Mapping[str, Any]) -> tuple[str, ...]:
     """One line of the table."""
     status = job.get("status") or {}
-    placed, spent = status.get("placement") or {}, (status.get("cost") or {}).get("spentUSD", "")
+    placed, cost = status.get("placement") or {}, status.get("cost") or {}
     percent = (status.get("progress") or {}).get("percentage")
     return (
         job["metadata"]["name"],
@@ -127,8 +143,8 @@ def row(job: Mapping[str, Any]) -> tuple[str, ...]:
         placed.get("place", ""),
         placed.get("gpus", ""),
         placed.get("pricePerHourUSD", ""),
-        spent,
-        "" if percent is None else f"{percent} %",
+        usd(cost.get("spentUSD")),
+        "" if percent is None else f"{'━' * (percent * BAR // 100):<{BAR}} {percent:3} %",
         str(placed.get("attempt") or len(status.get("attempts") or []) or ""),
     )
 
@@ -136,7 +152,7 @@ def row(job: Mapping[str, Any]) -> tuple[str, ...]:
 def _table(rows: Sequence[tuple[str, ...]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for title in _TITLES:
-        right = title in ("USD/H", "SPENT", "DONE", "ATTEMPT")
+        right = title in ("USD/H", "SPENT", "ATTEMPT")
         table.add_column(title, justify="right" if right else "left", no_wrap=True)
     for line in rows:
         table.add_row(line[0], Text(line[1], style=_STYLES.get(line[1], "")), *line[2:])

@@ -8,6 +8,7 @@ The operator runs with a token of the chart's ServiceAccount, so its roles are r
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -51,14 +52,17 @@ class Stack:
         spaces = [{"namespace": name, "names": []} for name in wanted.secret_namespaces]
         values = {"rbac.providerSecrets": [PROVIDER], "rbac.secretNamespaces": spaces}
         chart.install(cluster, chart.ChartOptions(values=values))
-        market = Sandbox.start(wanted.sandbox, log=workdir / "sandbox.log")
-        account(cluster, market, wanted.bid_window_s)
-        token = cluster.token_kubeconfig(NAMESPACE, "overspill")
-        environment = {**report_urls(market), **wanted.environment}
-        operator = OperatorProcess.start(token, workdir, environment)
-        stack = cls(cluster, market, operator)
-        operator.wait_ready()
-        return stack
+        with contextlib.ExitStack() as failed:
+            market = Sandbox.start(wanted.sandbox, log=workdir / "sandbox.log")
+            failed.callback(market.stop)
+            account(cluster, market, wanted.bid_window_s)
+            token = cluster.token_kubeconfig(NAMESPACE, "overspill")
+            environment = {**report_urls(market), **wanted.environment}
+            operator = OperatorProcess.start(token, workdir, environment)
+            failed.callback(operator.stop)
+            operator.wait_ready()
+            failed.pop_all()
+        return cls(cluster, market, operator)
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +82,7 @@ class Stack:
 
     def apply(self, manifest: Mapping[str, Any]) -> None:
         """kubectl apply of one object."""
-        self.cluster.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(manifest))
+        apply(self.cluster, manifest)
 
     def apply_job(self, namespace: str, name: str, spec: Mapping[str, Any]) -> None:
         """kubectl apply of a GPUJob."""
@@ -149,7 +153,13 @@ def account(cluster: Cluster, market: Sandbox, bid_window_s: int = 3) -> None:
         },
     }
     for manifest in (secret, provider):
-        cluster.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(manifest))
+        apply(cluster, manifest)
+
+
+def apply(cluster: Cluster, manifest: Mapping[str, Any]) -> None:
+    """kubectl apply of one object, whoever else has changed it since."""
+    text = json.dumps(manifest)
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=text)
 
 
 def report_urls(market: Sandbox) -> dict[str, str]:

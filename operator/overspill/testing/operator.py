@@ -36,7 +36,6 @@ FAST: Mapping[str, str] = {
     "OVERSPILL_DRAIN_S": "5",
     "OVERSPILL_SECRET_REREAD_S": "3",
     "OVERSPILL_FAILOVER_STOP_S": "10",
-    "OVERSPILL_SECRET_REREAD_S": "3",
 }
 """The protocol's intervals, compressed alike, for a market on this machine."""
 

@@ -161,4 +161,9 @@ def _variant(family: str, memory_gib: Decimal | None) -> str:
 
 
 def _sanitised(words: list[str]) -> str:
-    return "-".join(w for w in words if w not in {"nvidia", "tesla", "geforce"}).strip(".")
+    """Brand and fabric go here too: a market tells the fabric, the driver does not."""
+    kept = [w for w in words if w not in _UNTOLD and not re.fullmatch(r"sxm\d?", w)]
+    return "-".join(kept).strip(".")
+
+
+_UNTOLD = {"nvidia", "tesla", "geforce", "pcie"}

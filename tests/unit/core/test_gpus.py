@@ -51,6 +51,9 @@ SPELLINGS = {
     "G2": "g2",
     "G3": "g3",
     # nobody we know
+    "NVIDIA G9": "g9",
+    "g9-pcie": "g9",
+    "G9 SXM5": "g9",
     "AMD Instinct MI300X OAM": "amd-instinct-mi300x-oam",
     "": "",
 }

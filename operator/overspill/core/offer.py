@@ -39,8 +39,9 @@ class Offer:
 
     `price_usd_per_hour` covers `gpu_count` GPUs on `node_count` nodes. When `is_divisible`, any
     smaller number of GPUs of one node may be taken at the proportional price, and several jobs
-    may share it (home nodes; catalogue prices per GPU). `is_firm` is False where an auction decides the price later.
-    `unavailable_reason` marks an offer that exists but cannot be had now; it is not hidden.
+    may share it (home nodes; catalogue prices per GPU). `is_firm` is False where an auction
+    decides the price later. `unavailable_reason` marks an offer that exists but cannot be had
+    now; it is not hidden.
     """
 
     provider: str

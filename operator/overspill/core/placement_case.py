@@ -66,6 +66,16 @@ class Case:
         return sum(1 for le in self.leases if le.state is LeaseState.ACTIVE) > 1
 
     @cached_property
+    def withdrawn(self) -> Lease | None:
+        """A child at home that never found a node and is not proven gone: it might still get one.
+
+        Nothing else is opened beside it. (What was bound and is lost is fenced by its number.)
+        """
+        unbound = (le for le in self.leases if le.is_home and le.active_since is None)
+        closing = (le for le in unbound if le.state is LeaseState.CLOSING)
+        return next((le for le in closing if not _is_lost(le)), None)
+
+    @cached_property
     def has_run(self) -> bool:
         """Whether any attempt ever started."""
         return self.first_start is not None
@@ -199,6 +209,11 @@ def _held_back(case: Case, stop_failover: str) -> Decision | None:
         return None
     if case.fails_over and stop_failover:
         return case.decide(Action.WAIT, Reason.FAILOVER_STOPPED, stop_failover)
+    if case.withdrawn is not None:
+        told = (
+            f"attempt {case.withdrawn.attempt} at {case.withdrawn.offer.place} is withdrawn first"
+        )
+        return case.decide(Action.WAIT, Reason.CHILD_PENDING_TOO_LONG, told)
     if case.facts.missing:
         return case.decide(Action.WAIT, Reason.SECRET_MISSING, case.facts.missing)
     if case.job.fencing is Fencing.WAIT_FOR_POD:
@@ -207,6 +222,10 @@ def _held_back(case: Case, stop_failover: str) -> Decision | None:
                 told = f"attempt {lease.attempt} at {lease.offer.place} is not proven gone yet"
                 return case.decide(Action.WAIT, Reason.FENCED_BY_POD, told)
     return None
+
+
+def _is_lost(lease: Lease) -> bool:
+    return lease.closing is not None and lease.closing.reason is ClosingReason.LOST
 
 
 def _stamp(moment: datetime) -> str:

@@ -119,6 +119,9 @@ def _forbidden(case: Case) -> Refusal | None:
     if job.fencing is Fencing.WAIT_FOR_POD:
         told = "fencing is WaitForPod, so two attempts may not overlap"
         return Refusal(Reason.RUNNING_WELL, told)
+    if case.withdrawn is not None:
+        told = f"attempt {case.withdrawn.attempt} at home is withdrawn first"
+        return Refusal(Reason.CHILD_PENDING_TOO_LONG, told, clears=True)
     if case.moves >= job.max_moves:
         told = f"the job moved {case.moves} times, spec.recovery.maxMoves is {job.max_moves}"
         return Refusal(Reason.TOO_MANY_MOVES, told)

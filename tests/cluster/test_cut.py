@@ -98,8 +98,9 @@ RUBBISH = {
     "rate limits": {"action": "status", "status": 429, "headers": {"Retry-After": "2"}},
     "empty lists": {"action": "empty_list"},
 }
-"""One of each: no answer, an answer to wait, and a well-formed lie. Other rubbish ends as the first:
-tests/unit/providers/test_http.py."""
+"""One of each: no answer, an answer to wait, and a well-formed lie. Other rubbish ends as the
+first one does (tests/unit/providers/test_http.py).
+"""
 
 
 @pytest.mark.parametrize("kind", RUBBISH, ids=str)

@@ -42,6 +42,8 @@ from overspill.ports import Clock
 Answer = TypeVar("Answer", bound=BaseModel)
 Refusals = Callable[[int, str], ProviderError | None]
 """What an adapter makes of a refusal (status, text of the body); None leaves it to the rules."""
+Judge = Callable[[int, bytes], ProviderError | None]
+"""The same for one call, from the raw body; its words go out as they are."""
 
 _NEVER_LEFT = (
     httpx.ConnectError,
@@ -62,6 +64,8 @@ class Call:
     params: Mapping[str, str | int] = field(default_factory=dict)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     costs: bool = False
+    refused: "Judge | None" = None
+    """Asked first of a refusal of this call, with its status and whole body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,9 @@ class MarketHttp:
     ) -> ProviderError:
         provider = self._target.provider
         words = self._words(call, f"the market answered {status}")
+        judged = call.refused(status, body) if call.refused else None
+        if judged is not None:
+            return judged
         if status == 429:
             wait = self._retry_after(headers.get("retry-after", ""))
             return RateLimited(words, provider=provider, retry_after=wait)
@@ -234,7 +241,7 @@ class MarketHttp:
 
 
 def error_text(body: bytes) -> str:
-    """The `message` of an error body in lower case, or the plain text itself; for matching only."""
+    """The message of an error body in lower case, or the plain text itself; for matching only."""
     text = body.decode("utf-8", errors="replace")
     try:
         document = json.loads(text)
@@ -242,7 +249,7 @@ def error_text(body: bytes) -> str:
         return text.lower()
     if not isinstance(document, dict):
         return ""
-    found = [document.get(name) for name in ("message", "error", "detail")]
+    found = [document.get(name) for name in ("message", "error", "detail", "msg")]
     return " ".join(words for words in found if isinstance(words, str)).lower()
 
 

@@ -1,6 +1,6 @@
 """Closed lists of condition types and reasons; every one appears in docs/conditions.md.
 
-`WHO_ACTS` says who must do what for a reason; conditions carry that sentence in their message.
+That page says who must do what for each; messages carry the particulars.
 """
 
 from enum import StrEnum

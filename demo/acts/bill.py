@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from demo import manifests
-from demo.acts import finetune
+from demo.acts import finetune, overspill
 from demo.world import World
 from overspill.cli import render
 from overspill.cli.ledger import LeaseView
@@ -79,16 +79,10 @@ def _blocks_apart(lease: LeaseView, bill: Decimal) -> Decimal:
 
 def show(world: World) -> None:
     """The tables that stay on the screen."""
-    names = _commands(world)
-    world.view.show("$ kubectl get gpj", world.bed.kubectl("get", "gpj", "-n", manifests.NAMESPACE))
-    for title, argv in names:
-        world.view.show(title, _plugin(world, argv))
+    world.view.show("$ kubectl get gpj", world.kubectl("get", "gpj").rstrip())
+    for job in (overspill.NAME, finetune.NAME):
+        world.view.show(f"$ kubectl overspill explain {job}", _plugin(world, ["explain", job]))
     world.view.show("The bill", table(world))
-
-
-def _commands(world: World) -> list[tuple[str, list[str]]]:
-    job = finetune.NAME
-    return [(f"$ kubectl overspill explain {job}", ["explain", job])]
 
 
 def _plugin(world: World, argv: list[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ class World:
 @contextlib.contextmanager
 def opened(view: View, findings: Findings, *, real_node: bool) -> Iterator[World]:
     """The world, ready; everything ends with it."""
+    if os.environ.get("CLUSTER", "local") != "local":
+        raise DemoError("The demo kills a node of its own making: it needs CLUSTER=local.")
     with contextlib.ExitStack() as closing:
         wish = BedOptions(real_node="auto" if real_node else "no")
         bed = closing.enter_context(Bed.start(wish, view.progress))

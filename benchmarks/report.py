@@ -29,6 +29,7 @@ class Result:
     created: Created = field(default_factory=Created)
     seen: Moments = field(default_factory=Moments)
     written: dict[What, int] = field(default_factory=dict)
+    read: dict[What, int] = field(default_factory=dict)
     own_events: int = 0
     usage: dict[str, tuple[float, Usage]] = field(default_factory=dict)
     """Process → (CPU seconds before the storm, its usage after it)."""
@@ -56,6 +57,10 @@ def figures(result: Result) -> dict[str, Any]:
         "writes": [
             {"owner": owner, "what": what, "verb": verb, "per_job": each, "refused": refused}
             for owner, what, verb, each, refused in rows(result)
+        ],
+        "reads": [
+            {"what": what.resource, "verb": what.verb, "count": count}
+            for what, count in most_read(result)
         ],
         "cpu_s": {n: round(u.cpu_s - b, 1) for n, (b, u) in result.usage.items()},
         "peak_rss_mib": {n: round(u.peak_rss_mib) for n, (_, u) in result.usage.items()},
@@ -99,6 +104,12 @@ def rows(result: Result) -> list[tuple[str, str, str, float, int]]:
     return [(*key, round(done[key] / jobs, 2), refused[key]) for key in keys]
 
 
+def most_read(result: Result) -> list[tuple[What, int]]:
+    """What was read most, by everybody."""
+    ordered = sorted(result.read.items(), key=lambda item: (-item[1], item[0]))
+    return ordered[:8]
+
+
 def problems(result: Result) -> list[str]:
     """Why the run does not count, or misses the protocol's figure; empty: all is well."""
     found = figures(result)
@@ -138,6 +149,9 @@ def text(result: Result) -> str:
             + (f"   {refused} refused" if refused else "")
             for owner, where, verb, each, refused in rows(result)
         ),
+        "",
+        "  reads in all, by everybody: "
+        + ", ".join(f"{what.verb} {what.resource} {n}" for what, n in most_read(result)),
         "",
         *(
             f"  {name:20} {f['cpu_s'][name]:7.1f} CPU s   {f['peak_rss_mib'][name]:5d} MiB peak"

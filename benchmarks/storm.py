@@ -118,14 +118,17 @@ async def _storm(
     await follower.start()
     parts = _parts(bed, operator)
     before = {name: process.usage(pid) for name, pid in parts.items()}
-    written = writes.scrape(await asyncio.to_thread(bed.metrics))
+    scraped = await asyncio.to_thread(bed.metrics)
     to_stderr(f"storm: {size.jobs} GPUJobs")
     bodies = [load.storm_job(f"storm-{n:05d}", NAMESPACE, POD_SECONDS) for n in range(size.jobs)]
     result.created = await load.create_all(verbs, load.jobs_path(NAMESPACE), bodies)
     seen = result.seen = follower.seen
     await _until(lambda: len(seen.ended) >= size.jobs, lambda: _told(follower), size.limit_s)
     await _quiet(bed, operator)
-    result.written = writes.between(written, writes.scrape(await asyncio.to_thread(bed.metrics)))
+    later = await asyncio.to_thread(bed.metrics)
+    result.written = writes.between(writes.scrape(scraped), writes.scrape(later))
+    reads = (writes.scrape(each, writes.READS) for each in (scraped, later))
+    result.read = writes.between(*reads)
     result.usage = {name: (before[name].cpu_s, process.usage(pid)) for name, pid in parts.items()}
     events = await verbs.list_all(EVENTS)
     result.own_events = sum(1 for e in events if e.get("reportingController") == CONTROLLER)

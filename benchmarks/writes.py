@@ -6,16 +6,20 @@ two clients write the same one (events), the objects' own `reportingController` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from overspill.testing.bed import Metrics
 
 METRIC = "apiserver_request_total"
+READS = ("GET", "LIST")
 WRITES = ("POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION")
 OURS = "overspill.dev"
 NODE_CARE = ("leases", "nodes", "nodes/status")
 """Written whether or not there are jobs: heartbeats and the operator's election."""
+
+ACCOUNT_CARE = ("gpuproviders", "gpubudgets")
+"""Statuses of accounts and budgets: a few a minute, however many jobs there are."""
 
 
 @dataclass(frozen=True, order=True)
@@ -28,12 +32,12 @@ class What:
     ok: bool = True
 
 
-def scrape(metrics: Metrics) -> dict[What, float]:
-    """All writes so far."""
+def scrape(metrics: Metrics, verbs: Collection[str] = WRITES) -> dict[What, float]:
+    """All requests of these verbs so far."""
     sums: dict[What, float] = {}
     for sample in metrics.select(METRIC):
         labels = sample.labels
-        if labels.get("verb") not in WRITES or labels.get("dry_run"):
+        if labels.get("verb") not in verbs or labels.get("dry_run"):
             continue
         sub = f"/{labels['subresource']}" if labels.get("subresource") else ""
         what = What(
@@ -54,8 +58,10 @@ def between(before: Mapping[What, float], after: Mapping[What, float]) -> dict[W
 
 def owner(what: What) -> str:
     """Who writes this: `operator`, `user` (the load), `kube` or `upkeep`."""
+    if what.group == OURS and what.resource.startswith(ACCOUNT_CARE):
+        return "upkeep" if what.verb == "PATCH" else "user"
     if what.group == OURS:
-        is_load = (what.resource, what.verb) in (("gpujobs", "POST"), ("gpubudgets", "POST"))
+        is_load = (what.resource, what.verb) == ("gpujobs", "POST")
         return "user" if is_load else "operator"
     if what.group == "batch" and what.resource == "jobs" and what.verb in ("POST", "DELETE"):
         return "operator"

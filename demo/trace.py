@@ -14,10 +14,12 @@ import time
 from pathlib import Path
 
 from demo import trace_input, trace_verdict, trace_world
+from demo.trace_input import Wish
 from demo.trace_play import Player
 from demo.trace_verdict import Verdict
 
 ARRIVALS_S = 150.0
+LONGEST_S = 90
 LOSSES = 4
 LIMIT_S = 300.0
 SHOWN_PROBLEMS = 20
@@ -27,7 +29,8 @@ def main(argv: list[str] | None = None) -> int:
     """The command line."""
     args = _parser().parse_args(argv)
     try:
-        sample = trace_input.sample(args.jobs, args.nodes, args.seed, args.arrivals)
+        wish = Wish(args.jobs, args.nodes, args.seed, args.arrivals, args.longest)
+        sample = trace_input.sample(wish)
     except trace_input.TraceMissingError as error:
         print(error, file=sys.stderr)
         return 2
@@ -79,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="which part of the trace; 0: the richest in gangs")
     add("--losses", type=int, default=LOSSES, help="nodes lost during the run (%(default)s)")
     add("--arrivals", type=float, default=ARRIVALS_S, help="seconds in which all jobs come")
+    add("--longest", type=int, default=LONGEST_S, help="seconds of the longest job (%(default)s)")
     add("--limit", type=float, default=LIMIT_S, help="seconds after the last job came")
     add("--summary", type=Path, metavar="FILE", help="write the figures as JSON")
     return parser

@@ -13,15 +13,16 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 TRACE = Path("traces") / "alibaba-openb-v2023"
 NODES = "openb_node_list_gpu_node.csv.gz"
 PODS = "openb_pod_list_gpuspec10.csv.gz"
 
-SHORTEST_S, LONGEST_S = 15, 90
-SLOWDOWN = 40.0
-"""Seconds of the trace that make one second of a job's work, within the two bounds."""
+SHORTEST_S = 15
+SPEEDUP = 40.0
+"""Seconds of the trace that make one second of a job's work, within two bounds."""
 
 
 class TraceMissingError(Exception):
@@ -53,18 +54,37 @@ class TraceJob:
     is_shared: bool
     """It asked for a part of one GPU."""
 
-    @property
-    def seconds(self) -> int:
+    def seconds(self, longest_s: int) -> int:
         """How long it works in the replay."""
-        return round(min(LONGEST_S, max(SHORTEST_S, self.lasted_s / SLOWDOWN)))
+        return round(min(longest_s, max(SHORTEST_S, self.lasted_s / SPEEDUP)))
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A job of the trace, when it is applied, and how long it works."""
+
+    at_s: float
+    seconds: int
+    job: TraceJob
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How much of the trace, and how fast."""
+
+    jobs: int
+    nodes: int
+    seed: int
+    arrivals_s: float
+    longest_s: int
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What is replayed: jobs with the second at which each is applied, on these nodes."""
+    """What is replayed, in the order of arrival, on these nodes."""
 
     nodes: tuple[TraceNode, ...]
-    jobs: tuple[tuple[float, TraceJob], ...]
+    jobs: tuple[Replayed, ...]
     notes: tuple[str, ...]
 
     @property
@@ -73,10 +93,11 @@ class Sample:
         return sum(node.gpus for node in self.nodes)
 
     @property
-    def offered(self) -> float:
-        """GPUs that the jobs would keep busy, on average, while they arrive."""
-        work = sum(job.gpus * job.seconds for _, job in self.jobs)
-        return work / max(1.0, self.jobs[-1][0])
+    def peak(self) -> int:
+        """GPUs that the jobs would use at once, at most, if none ever had to wait."""
+        begins = [(r.at_s, r.job.gpus) for r in self.jobs]
+        ends = [(r.at_s + r.seconds, -r.job.gpus) for r in self.jobs]
+        return max(accumulate(gpus for _, gpus in sorted([*begins, *ends])))
 
 
 def folder() -> Path:
@@ -92,24 +113,31 @@ def folder() -> Path:
     return found
 
 
-def sample(jobs: int, nodes: int, seed: int, arrivals_s: float) -> Sample:
+def sample(wish: Wish) -> Sample:
     """Reads the trace and takes the part that this seed means."""
-    source, dice = folder(), random.Random(seed)  # noqa: S311  (a repeatable sample)
-    chosen, first = _window(_jobs(source), jobs, seed, dice)
-    real_s = max(1, chosen[-1].created_s - chosen[0].created_s)
-    timed = [((j.created_s - chosen[0].created_s) * arrivals_s / real_s, j) for j in chosen]
-    shared = sum(job.is_shared for job in chosen)
-    factor = real_s / arrivals_s
-    notes = (
-        f"{jobs} GPU jobs in a row of the trace, from its {first + 1}th on "
-        f"({'the row with the most multi-GPU jobs' if seed == 0 else f'drawn by seed {seed}'})",
-        f"{real_s / 3600:.1f} h of arrivals in {arrivals_s:.0f} s ({factor:.0f} times faster); "
-        f"work {SLOWDOWN:.0f} times faster, at least {SHORTEST_S} s, at most {LONGEST_S} s",
-        f"{shared} jobs that asked for a part of a GPU get a whole one: shares are not sold",
+    source, dice = folder(), random.Random(wish.seed)  # noqa: S311  (a repeatable sample)
+    chosen, first = _window(_jobs(source), wish, dice)
+    begin = chosen[0].created_s
+    factor = max(1, chosen[-1].created_s - begin) / wish.arrivals_s
+    timed = tuple(
+        Replayed((job.created_s - begin) / factor, job.seconds(wish.longest_s), job)
+        for job in chosen
+    )
+    return Sample(_nodes(source, wish.nodes, dice), timed, _notes(wish, chosen, first, factor))
+
+
+def _notes(wish: Wish, chosen: Sequence[TraceJob], first: int, factor: float) -> tuple[str, ...]:
+    how = f"drawn by seed {wish.seed}" if wish.seed else "the row with the most multi-GPU jobs"
+    hours = factor * wish.arrivals_s / 3600
+    return (
+        f"{len(chosen)} GPU jobs in a row of the trace, from its {first + 1}th on ({how})",
+        f"{hours:.1f} h of arrivals in {wish.arrivals_s:.0f} s ({factor:.0f} times faster); work "
+        f"{SPEEDUP:.0f} times faster, at least {SHORTEST_S} s, at most {wish.longest_s} s",
+        f"{sum(job.is_shared for job in chosen)} jobs that asked for a part of a GPU get a whole "
+        "one: shares are not sold",
         f"{sum(1 for job in chosen if job.models)} jobs name models, "
         f"{sum(1 for job in chosen if job.gpus > 1)} want several GPUs on one node",
     )
-    return Sample(_nodes(source, nodes, dice), tuple(timed), notes)
 
 
 def _jobs(source: Path) -> list[TraceJob]:
@@ -133,14 +161,14 @@ def _job(row: dict[str, str]) -> TraceJob:
 
 
 def _window(
-    jobs: Sequence[TraceJob], count: int, seed: int, dice: random.Random
+    jobs: Sequence[TraceJob], wish: Wish, dice: random.Random
 ) -> tuple[list[TraceJob], int]:
     """A row of arrivals: for seed 0 the one with the most multi-GPU jobs, else a random one."""
-    last = len(jobs) - count
+    last = len(jobs) - wish.jobs
     if last < 0:
-        raise ValueError(f"the trace has {len(jobs)} GPU jobs, {count} are wanted")
-    start = dice.randint(0, last) if seed else _richest(jobs, count)
-    return list(jobs[start : start + count]), start
+        raise ValueError(f"the trace has {len(jobs)} GPU jobs, {wish.jobs} are wanted")
+    start = dice.randint(0, last) if wish.seed else _richest(jobs, wish.jobs)
+    return list(jobs[start : start + wish.jobs]), start
 
 
 def _richest(jobs: Sequence[TraceJob], count: int) -> int:

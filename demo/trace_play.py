@@ -32,6 +32,8 @@ class Story:
     lost: list[str] = field(default_factory=list)
     jobs: list[Json] = field(default_factory=list)
     leases: list[LeaseView] = field(default_factory=list)
+    messages: dict[str, str] = field(default_factory=dict)
+    """Lease → why it closed, in the operator's words."""
     settled: bool = False
     """Whether every lease was closed and let go before the time was over."""
     seconds: float = 0.0
@@ -53,7 +55,7 @@ class Player:
 
     def play(self, limit_s: float) -> Story:
         """Until everything ended, or for `limit_s` after the last job was applied."""
-        arrivals = self._waiting[-1][0]
+        arrivals = self._waiting[-1].at_s
         loss_moments = [arrivals * (n + 1.5) / (self._losses + 2) for n in range(self._losses)]
         while self._now < arrivals + limit_s:
             self._apply_due()
@@ -76,8 +78,8 @@ class Player:
 
     def _apply_due(self) -> None:
         due = []
-        while self._waiting and self._waiting[0][0] <= self._now:
-            due.append(job(self._waiting.pop(0)[1]))
+        while self._waiting and self._waiting[0].at_s <= self._now:
+            due.append(job(self._waiting.pop(0)))
         if due:
             listed = {"apiVersion": "v1", "kind": "List", "items": due}
             self._world.bed.kubectl("create", "-f", "-", input=json.dumps(listed))
@@ -116,6 +118,7 @@ class Player:
         self.story.jobs = self._world.cluster.list_all(Kind.JOB)
         objects = self._world.cluster.list_all(Kind.LEASE)
         self.story.leases = [lease_view(obj) for obj in objects]
+        self.story.messages = {obj["metadata"]["name"]: _closing(obj) for obj in objects}
         self._held = sum(1 for obj in objects if obj["metadata"].get("finalizers"))
         self._show(f"{self._now:5.0f} s  {self._line()}")
 
@@ -143,3 +146,8 @@ def phase_of(found: Json) -> str:
     """`status.phase`; before anything was told: New."""
     phase: Any = (found.get("status") or {}).get("phase")
     return str(phase or "New")
+
+
+def _closing(lease: Json) -> str:
+    closing = (lease.get("status") or {}).get("closing") or {}
+    return str(closing.get("message") or "")

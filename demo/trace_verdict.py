@@ -5,6 +5,7 @@ The oracle is the market's own append-only ledger. Called by `demo.trace`.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -78,6 +79,13 @@ def _places(story: Story, found: Verdict) -> None:
     why = Counter(("home" if v.is_home else "rented", v.reason) for v in story.leases)
     rows = [f"{kind:8} {reason:20} {n:5d}" for (kind, reason), n in sorted(why.items())]
     found.tables.append(("Why leases ended", rows))
+    told = Counter(
+        (v.reason, _without_names(story.messages.get(v.name, "")))
+        for v in story.leases
+        if v.reason != "Finished"
+    )
+    rows = [f"{n:4d} {reason:10} {message}" for (reason, message), n in told.most_common(12)]
+    found.tables.append(("In the operator's words", rows))
     moves = sum((job.get("status") or {}).get("moves", 0) for job in story.jobs)
     overspilt = {v.job for v in story.leases if not v.is_home and v.active_since}
     failed_over = {v.job for v in story.leases if v.reason == "Lost"}
@@ -93,6 +101,11 @@ def _places(story: Story, found: Verdict) -> None:
         found.problems.append(f"nodes {story.lost} were lost and no job noticed")
     if not overspilt:
         found.problems.append("nothing overspilt: home was not contended")
+
+
+def _without_names(message: str) -> str:
+    """The same sentence for all: numbers and names of hosts and leases left out."""
+    return re.sub(r"\bgl-\S+|\b\S*\d\S*", "N", message)[:110]
 
 
 def _money(story: Story, found: Verdict) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo.trace_input import Sample, TraceJob, TraceNode
+from demo.trace_input import Replayed, Sample, TraceNode
 from overspill.cli.cluster import KubeCluster, connect
 from overspill.cli.options import Target
 from overspill.sandbox.options import SandboxOptions
@@ -29,8 +29,8 @@ Json = dict[str, Any]
 API = "overspill.dev/v1alpha1"
 NAMESPACE = "trace"
 SYSTEM = "overspill-system"
-PRESSURE = 1.2
-"""GPUs that the jobs would keep busy for each one that others leave free at home."""
+PRESSURE = 1.5
+"""GPUs that the jobs would use at once, at most, for each one that others leave free at home."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def neighbours(sample: Sample, seed: int) -> list[Json]:
     packed until a cluster is full.
     """
     dice = random.Random(f"neighbours {seed}")  # noqa: S311  (a repeatable load)
-    held = max(0, round(sample.gpus - sample.offered / PRESSURE))
+    held = max(0, round(sample.gpus - sample.peak / PRESSURE))
     slots = [node.name for node in sample.nodes for _ in range(node.gpus)]
     taken: dict[str, int] = {}
     for name in dice.sample(slots, min(held, len(slots))):
@@ -146,14 +146,15 @@ def _neighbour(node: str, gpus: int) -> Json:
     }
 
 
-def job(traced: TraceJob) -> Json:
+def job(replayed: Replayed) -> Json:
     """The GPUJob of one pod of the trace, as a user would write it."""
-    stage, seconds = "pod-complete.stage.kwok.x-k8s.io", f"{traced.seconds}s"
+    traced = replayed.job
+    stage, seconds = "pod-complete.stage.kwok.x-k8s.io", f"{replayed.seconds}s"
     requests = {"cpu": f"{traced.cpu_milli}m", "memory": f"{traced.memory_mib}Mi"}
     container = {
         "name": "main",
         "image": "busybox:1",
-        "command": ["sleep", str(traced.seconds)],
+        "command": ["sleep", str(replayed.seconds)],
         "resources": {"limits": {"nvidia.com/gpu": str(traced.gpus)}, "requests": requests},
     }
     annotations = dict.fromkeys((f"{stage}/delay", f"{stage}/jitter-delay"), seconds)
@@ -166,7 +167,7 @@ def job(traced: TraceJob) -> Json:
         "gpu": wanted,
         "backoffLimit": 0,
         "budget": {"maxTotalUSD": "20"},
-        "deadline": {"finishWithinSeconds": 3600, "workSeconds": traced.seconds},
+        "deadline": {"finishWithinSeconds": 3600, "workSeconds": replayed.seconds},
         "template": {"metadata": {"annotations": annotations}, "spec": {"containers": [container]}},
     }
     return _object("GPUJob", traced.name, body, NAMESPACE)

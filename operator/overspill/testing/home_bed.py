@@ -123,3 +123,6 @@ async def home_on(bed: Cluster) -> AsyncIterator[HomeBed]:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         await verbs.close()
+        # TLS connections of cancelled watches say goodbye after the pool has forgotten them; a
+        # loop that ends at once would leave them open (aiohttp's own advice on shutting down).
+        await asyncio.sleep(0.25)

@@ -18,6 +18,10 @@ from overspill.telemetry import CIRCUIT_OPEN
 FAILURES_TO_OPEN = 3
 FIRST_PAUSE_S = 10.0
 MAX_PAUSE_S = 300.0
+WHAT_TO_DO = {
+    AuthRejected: "; put credentials that work into its Secret",
+    InsufficientFunds: "; top the account up",
+}
 
 
 @dataclass(slots=True)
@@ -50,7 +54,8 @@ class Circuit:
 
     def failed(self, error: ProviderError, now: float) -> None:
         """A call failed; refusals that no repeat can heal open the circuit at once."""
-        self.reason, self.message = type(error).__name__, str(error)[:256]
+        told = f"{str(error)[:256]}{WHAT_TO_DO.get(type(error), '')}"
+        self.reason, self.message = type(error).__name__, told
         if isinstance(error, RateLimited):
             self.open_until = max(self.open_until, now + error.retry_after.total_seconds())
             return

@@ -79,6 +79,12 @@ def test_what_no_repeat_heals_opens_it_at_once(error: ProviderError) -> None:
     assert not circuit.allows(0)
 
 
+def test_the_message_says_who_must_do_what() -> None:
+    refused = failing(1, AuthRejected("akash: the market answered 401")).health().message
+    assert refused == "akash: the market answered 401; put credentials that work into its Secret"
+    assert "top the account up" in failing(1, InsufficientFunds("no money")).health().message
+
+
 def test_no_capacity_is_an_answer_and_not_a_failure() -> None:
     assert failing(10, NoCapacity("sold out")).allows(0)
 

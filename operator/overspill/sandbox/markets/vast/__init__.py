@@ -1,0 +1,1 @@
+"""Vast.ai as a tenant sees it: asks, instances, labels and credit."""

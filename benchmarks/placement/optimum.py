@@ -42,20 +42,20 @@ class _Table:
         return len(self._world.places)
 
     def solve(self) -> float:
+        """Backwards through the ticks; the first entry moves no checkpoint."""
         shape = (self._n, self._work + 1)
         end = np.full(shape, np.inf)
         end[:, 0] = 0.0
         running: list[Array] = [end.copy() for _ in range(self._spans)]
         idle = end
-        first = math.inf
+        least = math.inf
         for tick in reversed(range(self._job.ticks)):
             entered = self._entered(tick, running)
-            first = float(entered[:, self._work].min())
+            least = min(least, float(entered[:, self._work].min()))
             idle = self._idled(idle, entered)
             stayed = np.minimum(self._stayed(tick, running[0]), idle)
             running = [stayed, *running[:-1]]
-            self._first = min(first, getattr(self, "_first", math.inf))
-        return self._first
+        return least
 
     def _idled(self, later: Array, entered: Array) -> Array:
         """Per place the checkpoint lies at: wait a tick, or enter the best place."""
@@ -63,7 +63,8 @@ class _Table:
         if not self._moves.any():
             return np.minimum(best, entered.min(axis=0)[None, :])
         for source in range(self._n):
-            np.minimum(best[source], (entered + self._moves[source][:, None]).min(axis=0), best[source])
+            moved = (entered + self._moves[source][:, None]).min(axis=0)
+            np.minimum(best[source], moved, out=best[source])
         return best
 
     def _stayed(self, tick: int, later: Array) -> Array:

@@ -85,6 +85,8 @@ class Outcome:
     wasted_s: int = 0
     """Billed and without lasting use: cold starts, work done again."""
     finished_s: int = 0
+    last: int | None = None
+    """Where the job finished."""
     missed: bool = False
 
 
@@ -108,6 +110,7 @@ def run(world: World, job: Job, policy: Policy, prober: Prober | None = None) ->
         if choice is not None:
             _work(view, out, choice)
         view.tick += 1
+    out.last = view.last
     return out
 
 

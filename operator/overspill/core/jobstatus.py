@@ -244,7 +244,7 @@ def _negatives(facts: Facts) -> list[tuple[Condition, Told]]:
     return told
 
 
-_NEAR = "the job nears budget.maxTotalUSD: it was told to checkpoint and will be closed before it"
+_NEAR = "the job nears its ceiling: it was told to checkpoint and will be closed before it"
 
 
 def _keep_end(found: dict[str, Told], job: Job) -> None:

@@ -79,16 +79,21 @@ def _ended(lease: Lease, seen: Evidence, _p: Patience, _n: datetime) -> Judgemen
     report, observation = seen.report, seen.observation
     if report and report.attempt == lease.attempt and report.exit_code is not None:
         return _finished(report.exit_code)
-    if observation is None:
+    if observation is None or observation.phase not in (Phase.SUCCEEDED, Phase.FAILED):
         return None
+    return _seen_end(observation, was_stopped=report is not None and report.has_stopped)
+
+
+def _seen_end(observation: Observation, *, was_stopped: bool) -> Judgement:
     if observation.phase is Phase.SUCCEEDED:
         return _finished(observation.exit_code or 0)
-    was_stopped = report is not None and report.has_stopped
-    if observation.phase is Phase.FAILED and observation.exit_code is not None and not was_stopped:
+    if observation.reason == "DeadlineExceeded":
+        # The Job at home ended its pods by the clock: their exit codes are no outcome.
+        told = _said(observation, "too late")
+        return _close(ClosingReason.DEADLINE_EXCEEDED, Reason.CEILING_REACHED, told)
+    if observation.exit_code is not None and not was_stopped:
         return _finished(observation.exit_code)
-    if observation.phase is Phase.FAILED:
-        return _close(ClosingReason.LOST, Reason.LEASE_LOST, _said(observation, "failed"))
-    return None
+    return _close(ClosingReason.LOST, Reason.LEASE_LOST, _said(observation, "failed"))
 
 
 def _overdue(lease: Lease, _s: Evidence, _p: Patience, now: datetime) -> Judgement | None:

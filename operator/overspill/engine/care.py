@@ -16,6 +16,9 @@ from overspill.engine.records import close_lease, record_lease
 from overspill.engine.wanted import cached_job, unwanted
 from overspill.telemetry import FAILOVER_STOPPED
 
+ROUNDING = timedelta(seconds=5)
+"""From the plan to the record of a lease, and whole seconds."""
+
 STOPPED = (
     "many places look lost at once, which is more likely our own blindness; nothing is moved "
     "until fewer look lost, or these still do after OVERSPILL_FAILOVER_STOP_S"
@@ -87,9 +90,13 @@ def _ceiling(engine: Engine, lease: Lease) -> ClosingReason:
     job = cached_job(engine, lease)
     if job is None or job.active_deadline is None:
         return ClosingReason.BUDGET_EXCEEDED
-    by_time = job.created_at + job.active_deadline
-    near = abs((lease.hard_deadline - by_time).total_seconds()) < 1
-    return ClosingReason.DEADLINE_EXCEEDED if near else ClosingReason.BUDGET_EXCEEDED
+    # Counted by placement from the job's first start, of the first attempt from its planning.
+    starts = [lease.created_at, *(a.started_at for a in job.attempts)]
+    starts += [x.active_since for x in engine.index.of(lease.job.uid)]
+    times = [start + job.active_deadline for start in starts if start is not None]
+    if any(abs(lease.hard_deadline - time) <= ROUNDING for time in times):
+        return ClosingReason.DEADLINE_EXCEEDED
+    return ClosingReason.BUDGET_EXCEEDED
 
 
 def _breaker_holds(engine: Engine, lease: Lease) -> bool:

@@ -70,6 +70,14 @@ ENDS: Mapping[str, tuple[Lease, dict[str, Any], Verdict, Any]] = {
     "the pod failed with a code": (
         HOME, {"observation": seen(Phase.FAILED, exit_code=9)}, Verdict.FINISHED, 9,
     ),
+    "a pod that was told to stop has no outcome": (
+        HOME, {"observation": seen(Phase.FAILED, exit_code=143), "report": said(has_stopped=True)},
+        Verdict.CLOSE, ClosingReason.LOST,
+    ),
+    "the Job ended its pods by the clock": (
+        HOME, {"observation": seen(Phase.FAILED, reason="DeadlineExceeded", exit_code=143)},
+        Verdict.CLOSE, ClosingReason.DEADLINE_EXCEEDED,
+    ),
     "the place failed without a code": (
         RENTED, {"observation": seen(Phase.FAILED)}, Verdict.CLOSE, ClosingReason.LOST,
     ),

@@ -8,7 +8,7 @@ redirect, repeats nothing that costs, reads no more than it must, and raises onl
 import asyncio
 import ipaddress
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -40,6 +40,7 @@ from overspill.core.errors import (
 from overspill.ports import Clock
 
 Answer = TypeVar("Answer", bound=BaseModel)
+Result = TypeVar("Result")
 Refusals = Callable[[int, str], ProviderError | None]
 """What an adapter makes of a refusal (status, text of the body); None leaves it to the rules."""
 Judge = Callable[[int, bytes], ProviderError | None]
@@ -124,6 +125,13 @@ class MarketHttp:
 
     async def read(self, call: Call, answer: type[Answer]) -> Answer:
         """A call that may be repeated: at most two tries, within twice the request timeout."""
+        return await self._repeated(lambda: self.send(call, answer))
+
+    async def no_content(self, call: Call) -> None:
+        """The same for a call whose success has no body worth reading, like most DELETEs."""
+        await self._repeated(lambda: self._accepted(call))
+
+    async def _repeated(self, attempt_once: Callable[[], Awaitable[Result]]) -> Result:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Unavailable),
             stop=stop_after_attempt(2) | stop_after_delay(2 * self._limits.request_timeout_s),
@@ -133,17 +141,21 @@ class MarketHttp:
         )
         async for attempt in retrying:
             with attempt:
-                return await self.send(call, answer)
+                return await attempt_once()
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def send(self, call: Call, answer: type[Answer]) -> Answer:
         """One attempt, no repeat of any kind."""
+        return self._parse(call, answer, await self._accepted(call))
+
+    async def _accepted(self, call: Call) -> bytes:
+        """The body of one attempt that the market did not refuse."""
         if not call.costs:  # what costs is rare, and its permit runs out while it waits
             await self._wait_for_pace(call)
         status, headers, body = await self._exchange(call)
         if not 200 <= status < 300:
             raise self._refusal(call, status, headers, body)
-        return self._parse(call, answer, body)
+        return body
 
     async def aclose(self) -> None:
         """Ends the connections."""

@@ -1,0 +1,188 @@
+"""RunPod through its REST API v2: pods in its own data centres or on community machines.
+
+A pod's id is our handle's external id; its name is our key, which the list gives back but cannot
+be filtered by (idempotency class B). `open` is one create, and one more look where the answer
+did not tell the price yet; price and GPUs are read back and enforced. Terminating the pod ends
+the bill. Capacity is refused in prose (400), a pool of others with 403.
+
+Its limits: no interruptible pods in this API, no exit codes (an ended command is started again:
+dstack issue 1142), the image's entrypoint stays (`runpod_request.py`), HTTP ports behind a proxy
+that waits 100 s. The list has pages that the published file does not know. Settings in
+`runpod_config.py`, contract in `ports.Provider`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import httpx
+from cachetools import LRUCache
+
+from overspill.core.errors import (
+    LeaseNotFound,
+    NoCapacity,
+    OfferRejected,
+    ProviderError,
+    RateLimited,
+    Unavailable,
+)
+from overspill.core.lease import Handle
+from overspill.core.observation import HeldLease, Observation
+from overspill.core.offer import Offer, Requirements
+from overspill.core.snapshot import ProviderAccount
+from overspill.core.vocabulary import CapacityType, ProviderType
+from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
+from overspill.providers._settings import settings_of
+from overspill.providers.runpod_api import Api
+from overspill.providers.runpod_config import DEFAULT_ENDPOINT, Config
+from overspill.providers.runpod_observe import TERMINATED, held_lease, observation
+from overspill.providers.runpod_offers import model_of, offers_of
+from overspill.providers.runpod_request import body_of
+from overspill.providers.runpod_wire import Pod
+
+PROVIDER_TYPE = ProviderType.RUNPOD
+PRICE_TOLERANCE = Decimal("1.001")
+"""The market rounds; a thousandth over the cap is no broken promise."""
+
+
+def create(account: ProviderAccount, credentials: Mapping[str, str], clock: Clock) -> "RunPod":
+    """The adapter of one account; opens no connection yet."""
+    config = settings_of(Config, account, credentials, DEFAULT_ENDPOINT)
+    if account.capacity_type is CapacityType.SPOT:
+        raise ProviderError(
+            f"{account.name}: RunPod's API v2 rents no interruptible pods; set capacityType "
+            "to OnDemand",
+            provider=account.name,
+        )
+    return RunPod(account, config, clock)
+
+
+class RunPod:
+    """One RunPod account: the five calls of `ports.Provider`."""
+
+    def __init__(
+        self,
+        account: ProviderAccount,
+        config: Config,
+        clock: Clock,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.name = account.name
+        self.capabilities = _capabilities(config)
+        self._account, self._config, self._clock = account, config, clock
+        self._api = Api(account.name, config, clock, transport)
+        self._countries = tuple(r for r in account.regions if len(r) == 2 and r.isupper())
+        self._unseen: LRUCache[str, float] = LRUCache(maxsize=4096)
+        """Since when a made pod has not been readable, on the monotonic clock."""
+
+    async def aclose(self) -> None:
+        """Ends the connections."""
+        await self._api.http.aclose()
+
+    async def offers(self, requirements: Requirements | None) -> Sequence[Offer]:
+        """The catalogue at list prices, per GPU type, cloud and country."""
+        now = self._clock.now()
+        found: list[Offer] = []
+        for cloud in self._config.clouds:
+            for gpu in await self._api.gpu_types(cloud, self._countries):
+                found.extend(offers_of(gpu, cloud, self._account, self._config, now))
+        wanted = requirements.gpu.models if requirements else ()
+        return [offer for offer in found if not wanted or offer.gpu_model in wanted]
+
+    async def open(self, request: OpenRequest) -> OpenStep:
+        """Creates the pod; with a handle, reads back what was made."""
+        handle = request.handle
+        if handle is None or not handle.external_id:
+            pod = await self._api.create(body_of(request, self._config))
+            return await self._judged(request, Handle(request.key, pod.id), pod)
+        try:
+            pod = await self._api.pod(handle.external_id)
+        except LeaseNotFound:
+            return self._not_yet(handle)
+        return await self._judged(request, handle, pod)
+
+    async def observe(self, handle: Handle) -> Observation:
+        """One pod as the market sees it now."""
+        pod = await self._api.pod(handle.external_id)
+        if pod.status == TERMINATED:
+            raise LeaseNotFound(f"{self.name}: pod {pod.id} is terminated", provider=self.name)
+        return observation(pod, self._config.proxy_domain)
+
+    async def close(self, handle: Handle) -> None:
+        """Terminates the pod, which ends bill and disk; by name when it has no id."""
+        known = [handle.external_id] if handle.external_id else await self._ids_of(handle.key)
+        for pod in known:
+            self._unseen.pop(pod, None)
+            await self._api.terminate(pod)
+
+    async def leases(self) -> Sequence[HeldLease]:
+        """Every pod of the account that is not terminated, with its name as key."""
+        pods = await self._api.pods()
+        domain = self._config.proxy_domain
+        return [held_lease(pod, domain) for pod in pods if pod.status != TERMINATED]
+
+    async def _ids_of(self, key: str) -> list[str]:
+        pods = await self._api.pods()
+        return [pod.id for pod in pods if pod.name == key and pod.status != TERMINATED]
+
+    async def _judged(self, request: OpenRequest, handle: Handle, pod: Pod) -> OpenStep:
+        self._unseen.pop(pod.id, None)
+        if pod.status == TERMINATED:
+            raise NoCapacity(f"{self.name}: the market ended pod {pod.id}", provider=self.name)
+        wrong = _wrong(request, pod)
+        if wrong:
+            await self._drop(pod.id)
+            raise OfferRejected(f"{self.name}: {wrong}; it is terminated", provider=self.name)
+        if not pod.cost:
+            return OpenStep(handle, False, message="waits for its price")
+        data = (("dataCenter", pod.data_center or ""),)
+        return OpenStep(replace(handle, data=data), True, price_usd_per_hour=pod.cost)
+
+    def _not_yet(self, handle: Handle) -> OpenStep:
+        """A fresh pod may not be readable yet; one that stays so was never there."""
+        now = self._clock.monotonic()
+        since = self._unseen.setdefault(handle.external_id, now)
+        if now - since > self.capabilities.not_found_grace.total_seconds():
+            raise NoCapacity(
+                f"{self.name}: pod {handle.external_id} was made and is gone", provider=self.name
+            )
+        return OpenStep(handle, False, message="waits for the pod to be listed")
+
+    async def _drop(self, pod: str) -> None:
+        """Terminates what is given up; should that fail, the lease's closing does it again."""
+        try:
+            await self._api.terminate(pod)
+        except (Unavailable, RateLimited):
+            return
+
+
+def _wrong(request: OpenRequest, pod: Pod) -> str:
+    """What is not as it was offered: price, number or model of GPUs; "" when all is well."""
+    cap = request.max_usd_per_hour
+    if pod.cost is not None and pod.cost > cap * PRICE_TOLERANCE:
+        return f"the pod came at {pod.cost} USD per hour, over the cap of {cap}"
+    if pod.gpu is None:
+        return ""
+    if pod.gpu.count < request.gpu_count:
+        return f"the pod has {pod.gpu.count} GPUs, {request.gpu_count} were asked for"
+    if model_of(pod.gpu.id, request.offer.gpu_memory_gib) != request.offer.gpu_model:
+        return f"the pod has a {pod.gpu.id}, a {request.offer.gpu_model} was offered"
+    return ""
+
+
+def _capabilities(config: Config) -> Capabilities:
+    timeout = timedelta(seconds=config.request_timeout_seconds)
+    lag = timedelta(seconds=config.list_lag_seconds)
+    return Capabilities(
+        idempotency=IdempotencyClass.B,
+        list_lag=lag,
+        quarantine=timedelta(seconds=config.quarantine_seconds),
+        request_timeout=timeout,
+        permit_validity=timeout + timedelta(seconds=10),
+        can_set_command=True,
+        restarts_exited=True,
+        has_dead_mans_switch=False,
+        offer_ttl=timedelta(seconds=config.offers_every_seconds),
+        not_found_grace=max(lag, timedelta(seconds=60)),
+    )

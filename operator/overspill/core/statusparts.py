@@ -20,10 +20,10 @@ MAX_REJECTED = 32
 
 
 def usd(value: Decimal) -> str:
-    """Dollars for people: cents, or four significant digits below one cent."""
+    """Dollars for people: cents, and four decimals below one cent. Exact sums are in the leases."""
     cents = value.quantize(Decimal("0.01"), ROUND_HALF_UP)
     if cents == 0 and value != 0:
-        return f"{value.quantize(Decimal('0.000001'), ROUND_HALF_UP).normalize():f}"
+        return f"{value.quantize(Decimal('0.0001'), ROUND_HALF_UP):f}"
     return f"{cents:f}"
 
 

@@ -12,6 +12,12 @@ from overspill.telemetry import QUEUE_DEPTH
 Key = tuple[str, str]
 """(what to do, for which uid)."""
 
+URGENT = "lease"
+"""Leases go first: they hold money and work. What is only told may wait, and says more later."""
+
+TURNS = 4
+"""One turn in so many is for the rest, so that nobody waits for ever."""
+
 FIRST_BACKOFF_S = 0.25
 MAX_BACKOFF_S = 60.0
 
@@ -20,7 +26,9 @@ class WorkQueue:
     """Keys that need work. A key added while it is processed is processed once more."""
 
     def __init__(self) -> None:
-        self._ready: deque[Key] = deque()
+        self._urgent: deque[Key] = deque()
+        self._rest: deque[Key] = deque()
+        self._turn = 0
         self._dirty: set[Key] = set()
         self._processing: set[Key] = set()
         self._failures: dict[Key, int] = {}
@@ -60,11 +68,11 @@ class WorkQueue:
 
     async def get(self) -> Key:
         """The next key; call `done` with it afterwards."""
-        while not self._ready:
+        while not self._depth:
             self._wake.clear()
             await self._wake.wait()
-        key = self._ready.popleft()
-        QUEUE_DEPTH.set(len(self._ready))
+        key = self._next()
+        QUEUE_DEPTH.set(self._depth)
         self._dirty.discard(key)
         self._processing.add(key)
         return key
@@ -78,11 +86,20 @@ class WorkQueue:
     @property
     def is_idle(self) -> bool:
         """Nothing ready and nothing being processed (timers may be pending)."""
-        return not self._ready and not self._processing
+        return not self._depth and not self._processing
+
+    @property
+    def _depth(self) -> int:
+        return len(self._urgent) + len(self._rest)
+
+    def _next(self) -> Key:
+        self._turn = (self._turn + 1) % TURNS
+        is_theirs = self._rest and (self._turn == 0 or not self._urgent)
+        return (self._rest if is_theirs else self._urgent).popleft()
 
     def _push(self, key: Key) -> None:
-        self._ready.append(key)
-        QUEUE_DEPTH.set(len(self._ready))
+        (self._urgent if key[0] == URGENT else self._rest).append(key)
+        QUEUE_DEPTH.set(self._depth)
         self._wake.set()
 
     def _fire(self, key: Key) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overspill.engine.workqueue import FIRST_BACKOFF_S, MAX_BACKOFF_S, Key, WorkQueue
+from overspill.engine.workqueue import FIRST_BACKOFF_S, MAX_BACKOFF_S, TURNS, Key, WorkQueue
 from overspill.testing.virtualtime import run_virtual
 
 A, B = ("lease", "a"), ("lease", "b")
@@ -37,6 +37,23 @@ def test_keys_come_in_order_and_once() -> None:
         assert [await queue.get(), await queue.get()] == [A, B]
         queue.done(A)
         queue.done(B)
+        assert queue.is_idle
+
+    played(scenario)
+
+
+def test_leases_go_first_but_not_for_ever() -> None:
+    async def scenario(queue: WorkQueue) -> None:
+        told = [("job", f"j{n}") for n in range(2)]
+        leases = [("lease", f"l{n}") for n in range(6)]
+        for key in (*told, *leases):
+            queue.add(key)
+        order = [await queue.get() for _ in range(8)]
+        assert order[:3] == leases[:3]
+        assert order.index(told[0]) == TURNS - 1
+        assert order.index(told[1]) == 2 * TURNS - 1
+        for key in order:
+            queue.done(key)
         assert queue.is_idle
 
     played(scenario)

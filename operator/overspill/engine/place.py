@@ -27,6 +27,10 @@ from overspill.telemetry import DECISIONS, PLAN_SECONDS
 log = logging.getLogger(__name__)
 
 PARALLEL = 16
+REST = 2.0
+MAX_REST_S = 1.0
+"""After a batch the loop rests twice as long as it took: planning thousands of jobs over and over
+would leave nothing for the leases that were decided."""
 HOLD_OFF_S = 5.0
 
 
@@ -35,7 +39,10 @@ async def place_forever(engine: Engine) -> None:
     while True:
         await _woken(engine)
         try:
+            began = engine.clock.monotonic()
             await place_once(engine)
+            took = engine.clock.monotonic() - began
+            await engine.clock.sleep(min(MAX_REST_S, took * REST))
         except OverspillError as error:
             log.warning("a placement batch was dropped and will be repeated: %s", error)
             await _pause(engine)
@@ -92,6 +99,8 @@ def _is_news(engine: Engine, decision: Decision) -> bool:
     before = engine.memory.decisions.get(decision.job.uid)
     if decision.action in (Action.PLACE, Action.MOVE) or before is None:
         return True
+    if decision.action is Action.STAY:
+        return False  # what led to the place is what people want to read
     return (before.action, before.reason) != (decision.action, decision.reason)
 
 
@@ -103,7 +112,7 @@ async def _apply(engine: Engine, decision: Decision) -> None:
     try:
         if decision.action in (Action.PLACE, Action.MOVE):
             await _plan_lease(engine, job, decision)
-        elif decision.action is not Action.STAY or decision.job.uid not in engine.memory.decisions:
+        else:
             await _remember(engine, job, decision)
     except (Conflict, Gone):
         engine.want_place()

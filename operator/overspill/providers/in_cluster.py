@@ -60,6 +60,8 @@ from overspill.providers.in_cluster_observe import (
 from overspill.providers.in_cluster_offers import holds_by_node, home_offers
 
 JOBS_TTL_S = 5.0
+LISTING_SHARE = 10
+"""Listing takes a tenth of the time at most: a server that is slow is not asked as often."""
 
 
 class InCluster:
@@ -94,6 +96,7 @@ class InCluster:
         self._opened = Opened(clock)
         self._jobs: dict[str, dict[str, Any]] = {}
         self._jobs_at: float | None = None
+        self._jobs_ttl_s = JOBS_TTL_S
         self._jobs_lock = asyncio.Lock()
 
     async def offers(self, requirements: Requirements | None) -> Sequence[Offer]:
@@ -115,6 +118,7 @@ class InCluster:
         if request.lease.request.num_nodes > 1:
             await self._open_service(request, job["metadata"]["uid"])
         self._opened.note(request)
+        self._jobs[job["metadata"]["name"]] = job  # newer than the last LIST, and as good
         return OpenStep(
             handle_of(job), is_complete=True, price_usd_per_hour=request.offer.price_usd_per_hour
         )
@@ -139,6 +143,7 @@ class InCluster:
         """Deletes the Job in the foreground: it stays listed until its pods are proven gone."""
         child = await self._located(handle)
         self._opened.drop(child.key)
+        self._jobs.pop(child.key, None)  # from here on only a fresh look tells
         if not child.namespace:
             return
         body: dict[str, Any] = {"propagationPolicy": "Foreground"}
@@ -232,7 +237,7 @@ class InCluster:
         """From the shared LIST; what it lacks is asked for, since it may be older than the Job."""
         async with self._jobs_lock:
             is_old = self._jobs_at is None or (
-                self._clock.monotonic() - self._jobs_at >= JOBS_TTL_S
+                self._clock.monotonic() - self._jobs_at >= self._jobs_ttl_s
             )
             jobs = await self._list_jobs() if is_old else self._jobs
         job = jobs.get(child.key)
@@ -249,6 +254,8 @@ class InCluster:
             raise self._unavailable("listing", "our Jobs") from error
         self._jobs = {job["metadata"]["name"]: job for job in items}
         self._jobs_at = asked_at
+        took = self._clock.monotonic() - asked_at
+        self._jobs_ttl_s = max(JOBS_TTL_S, took * LISTING_SHARE)
         return self._jobs
 
     def _unavailable(self, doing: str, what: str) -> Unavailable:

@@ -264,14 +264,34 @@ async def test_waiting_children_share_one_list() -> None:
     assert place.api.calls == [("list", "/apis/batch/v1/jobs")]
 
 
-async def test_a_job_younger_than_the_shared_list_is_asked_for() -> None:
+async def test_a_job_younger_than_the_shared_list_is_known_from_its_creation() -> None:
     place = await Place().opened()
     await place.see()
     young = (await place.provider.open(home_request(job_uid="young"))).handle
     place.api.calls.clear()
 
     assert (await place.provider.observe(young)).phase is Phase.PENDING
+    assert place.api.calls == []
+
+
+async def test_a_job_that_the_shared_list_lacks_is_asked_for() -> None:
+    place = await Place().opened()
+    await place.see()
+    young = (await place.provider.open(home_request(job_uid="young"))).handle
+    place.provider._jobs.clear()
+    place.api.calls.clear()
+
+    assert (await place.provider.observe(young)).phase is Phase.PENDING
     assert place.api.calls == [("get", f"{JOBS}/{young.key}")]
+
+
+async def test_a_closed_child_is_looked_for_afresh() -> None:
+    place = await Place().opened()
+    await place.see()
+    await place.provider.close(place.handle)
+
+    with pytest.raises(LeaseNotFound):
+        await place.provider.observe(place.handle)
 
 
 async def test_pods_of_other_leases_and_namespaces_do_not_count() -> None:

@@ -48,13 +48,18 @@ class Spec:
                 return template, item[method.lower()]
         raise AssertionError(f"the API has no {method} {path}")
 
+    def resolved(self, node: Any) -> Any:
+        """The node itself, or what it refers to."""
+        if "$ref" not in node:
+            return node
+        found: Any = self.document
+        for step in node["$ref"].removeprefix("#/").split("/"):
+            found = found[step]
+        return self.resolved(found)
+
     def names(self, schema: Any) -> set[str]:
         """The properties that a schema names, across references and `allOf`."""
-        if "$ref" in schema:
-            node: Any = self.document
-            for step in schema["$ref"].removeprefix("#/").split("/"):
-                node = node[step]
-            return self.names(node)
+        schema = self.resolved(schema)
         found = set(schema.get("properties", {}))
         for part in schema.get("allOf", []):
             found |= self.names(part)
@@ -89,9 +94,10 @@ class Checked(httpx.AsyncBaseTransport):
     def _check_request(
         self, template: str, operation: dict[str, Any], request: httpx.Request
     ) -> None:
-        known = {p["name"]: p for p in operation.get("parameters") or [] if p["in"] == "query"}
+        given = [self.spec.resolved(p) for p in operation.get("parameters") or []]
+        known = {p["name"] for p in given if p["in"] == "query"}
         sent = dict(request.url.params)
-        assert set(sent) <= set(known), f"unknown parameters {set(sent) - set(known)}"
+        assert set(sent) <= known, f"unknown parameters {set(sent) - known}"
         assert request.headers.get("authorization", "").startswith("Bearer ")
         if "requestBody" in operation and request.content:
             place = (template, request.method.lower(), "requestBody", "content")
@@ -117,8 +123,11 @@ class Checked(httpx.AsyncBaseTransport):
             if is_open or f"{method} {status}" in self.undescribed:
                 return
             raise AssertionError(f"{method} {template} may not answer {status}")
-        content = operation["responses"][status].get("content", {})
+        response = operation["responses"][status]
+        content = self.spec.resolved(response).get("content", {})
         kind = answer.headers.get("content-type", "").split(";")[0]
         if kind in content and body:
-            place = ("paths", template, method.lower(), "responses", status, "content", kind)
-            self.spec.validate(json.loads(body), *place, "schema")
+            place = ("paths", template, method.lower(), "responses", status)
+            if "$ref" in response:
+                place = tuple(response["$ref"].removeprefix("#/").split("/"))
+            self.spec.validate(json.loads(body), *place, "content", kind, "schema")

@@ -63,12 +63,15 @@ class Rental:
 class Rentals:
     """The containers by id, and the rules by which they change."""
 
-    def __init__(self, world: World, *, restarts: bool, backoff_s: float) -> None:
+    def __init__(
+        self, world: World, *, restarts: bool, backoff_s: float, ends_when_broke: bool = False
+    ) -> None:
         self.world = world
         self.all: dict[str, Rental] = {}
         self.wallet = Decimal(0)
         self._restarts = restarts
         self._backoff_s = backoff_s
+        self._ends_when_broke = ends_when_broke
 
     def open(self, rental: Rental) -> Rental:
         """Takes the host's slice and begins to boot."""
@@ -144,12 +147,12 @@ class Rentals:
             rental.charged += rental.rates.running * Decimal(str(max(0.0, now - begin))) / _HOUR
 
     def settle_all(self) -> None:
-        """Charges everything; an empty wallet stops what runs."""
+        """Charges everything; an empty wallet stops what runs, or ends it."""
         for rental in self.held():
             self.settle(rental)
         if self.balance_usd <= 0:
             for rental in self.held():
-                self.stop(rental, "no_credit")
+                (self.end if self._ends_when_broke else self.stop)(rental, "no_credit")
 
     @property
     def balance_usd(self) -> Decimal:

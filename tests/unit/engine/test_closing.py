@@ -1,0 +1,150 @@
+"""R6: proof of absence before forgetting. No error ever leads to a removal."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from overspill.core.errors import ProviderError, Unavailable
+from overspill.core.lease import Closing, Handle, Lease, Permit
+from overspill.core.snapshot import ProviderAccount
+from overspill.core.vocabulary import ClosingReason, LeaseState, ProviderType
+from overspill.engine.closing import end_lease, release
+from overspill.ports import DeleteLease, ReleaseLease
+from overspill.testing.market import FakeMarket, Held, Lies
+from overspill.testing.placing import NOW, make_job, make_lease, rent
+
+from .world import World
+
+JOB = make_job()
+WAIT_S = 80.0
+INTERVAL_S = 5.0
+
+
+@pytest.fixture
+async def market(world: World) -> FakeMarket:
+    found = FakeMarket(world.clock, name="akash", lies=Lies())
+    world.providers["akash"] = found
+    await world.engine.accounts.follow([ProviderAccount("akash", ProviderType.AKASH)])
+    return found
+
+
+def closing(world: World, **changes: object) -> Lease:
+    lease = replace(
+        make_lease(JOB, rent("a1"), LeaseState.CLOSING),
+        permit=Permit(1, "a", 1, NOW, NOW),
+        handle=Handle("gl-train-1", "42"),
+        closing=Closing(ClosingReason.SUSPENDED, NOW),
+    )
+    world.put(JOB, replace(lease, **changes))  # type: ignore[arg-type]
+    return lease
+
+
+async def step(world: World) -> Lease:
+    lease = world.cluster.leases["lease-train-1"]
+    await end_lease(world.engine, lease)
+    return world.cluster.leases["lease-train-1"]
+
+
+async def test_it_is_closed_at_once_forgotten_only_after_the_last_permit_and_two_looks(
+    world: World, market: FakeMarket
+) -> None:
+    market.sold.append(Held("42", "gl-train-1", NOW))
+    closing(world)
+    assert (await step(world)).state is LeaseState.CLOSING
+    assert market.live() == [], "the bill ends early"
+    world.clock.advance(WAIT_S)
+    assert (await step(world)).state is LeaseState.CLOSING, "absent once proves nothing"
+    world.clock.advance(INTERVAL_S - 1)
+    assert (await step(world)).state is LeaseState.CLOSING
+    world.clock.advance(1)
+    found = await step(world)
+    assert found.state is LeaseState.CLOSED
+    assert found.has_finalizer, "that goes with the next step"
+
+
+async def test_what_turns_up_late_is_ended_and_the_proof_begins_anew(
+    world: World, market: FakeMarket
+) -> None:
+    closing(world, handle=None)
+    await step(world)
+    world.clock.advance(WAIT_S)
+    await step(world)
+    market.sold.append(Held("43", "gl-train-1", NOW))  # a send that executed late
+    world.clock.advance(INTERVAL_S)
+    assert (await step(world)).state is LeaseState.CLOSING
+    assert market.live() == []
+    await step(world)
+    world.clock.advance(INTERVAL_S)
+    assert (await step(world)).state is LeaseState.CLOSED
+
+
+async def test_everything_under_its_key_is_ended(world: World, market: FakeMarket) -> None:
+    market.sold += [Held("42", "gl-train-1", NOW), Held("77", "gl-train-1", NOW)]
+    closing(world)
+    world.engine.memory.first_read["gl-train-1", 1] = 0.0
+    await step(world)
+    assert market.live() == []
+
+
+@pytest.mark.parametrize("call", ["close", "leases", "observe"])
+async def test_a_market_that_fails_is_asked_again_and_nothing_is_removed(
+    world: World, market: FakeMarket, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    closing(world)
+    world.clock.advance(WAIT_S)
+    world.engine.memory.first_read["gl-train-1", 1] = 0.0
+    world.engine.memory.absences["gl-train-1"] = 0.0
+
+    async def fails(*_: object) -> None:
+        raise Unavailable("no answer")
+
+    monkeypatch.setattr(market, call, fails)
+    with pytest.raises(ProviderError):
+        await step(world)
+    assert world.cluster.leases["lease-train-1"].state is LeaseState.CLOSING
+    assert world.cluster.changes == []
+
+
+async def test_an_account_that_cannot_be_built_keeps_the_lease(world: World) -> None:
+    closing(world)
+    assert (await step(world)).state is LeaseState.CLOSING
+    assert world.cluster.changes == []
+
+
+async def test_a_late_word_of_its_runner_starts_nothing(world: World, market: FakeMarket) -> None:
+    from overspill.serve.book import Event  # noqa: PLC0415  (used here alone)
+
+    lease = closing(world)
+    await step(world)
+    assert world.hears(lease, Event.HELLO) == "hold"
+
+
+async def test_the_finalizer_goes_after_closed_and_the_entry_after_its_time(
+    world: World,
+) -> None:
+    ended = world.clock.now()
+    lease = replace(
+        make_lease(JOB, rent("a1"), LeaseState.CLOSED), closed_at=ended, billed_usd=Decimal(1)
+    )
+    world.put(lease)
+    await release(world.engine, lease)
+    assert [c.lease for c in world.cluster.written(ReleaseLease)] == [lease]
+    free = replace(lease, has_finalizer=False)
+    world.clock.advance(timedelta(days=7).total_seconds() - 1)
+    await release(world.engine, free)
+    assert world.cluster.written(DeleteLease) == []
+    world.clock.advance(1)
+    await release(world.engine, free)
+    assert [c.lease for c in world.cluster.written(DeleteLease)] == [free]
+
+
+async def test_the_ledger_is_kept_as_long_as_its_job(world: World) -> None:
+    old = world.clock.now() - timedelta(days=30)
+    lease = replace(
+        make_lease(JOB, rent("a1"), LeaseState.CLOSED), closed_at=old, has_finalizer=False
+    )
+    world.put(JOB, lease)
+    await release(world.engine, lease)
+    assert world.cluster.written(DeleteLease) == []

@@ -1,0 +1,218 @@
+"""R1 to R5, one by one: a permit before each send, and an unknown outcome is looked up by key."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from overspill.core.errors import (
+    AuthRejected,
+    Conflict,
+    InsufficientFunds,
+    NoCapacity,
+    OfferRejected,
+    OpenUncertain,
+    ProviderError,
+    RateLimited,
+)
+from overspill.core.job import Job
+from overspill.core.lease import Lease
+from overspill.core.snapshot import ProviderAccount
+from overspill.core.vocabulary import ClosingReason, LeaseState, ProviderType
+from overspill.engine.opening import open_lease
+from overspill.ports import IdempotencyClass, LeaseStatus, OpenRequest, OpenStep
+from overspill.testing.market import FakeMarket, Held
+from overspill.testing.placing import NOW, make_job, make_lease, rent
+
+from .world import World
+
+A, B, D = IdempotencyClass.A, IdempotencyClass.B, IdempotencyClass.D
+JOB: Job = make_job()
+WAIT_S = 80.0
+"""T_permit + T_quarantine of the market."""
+
+
+class Market(FakeMarket):
+    """Notes what the record said at the moment of each send, and fails as told."""
+
+    def __init__(self, world: World, klass: IdempotencyClass) -> None:
+        super().__init__(world.clock, name="akash", klass=klass)
+        self.world = world
+        self.recorded: list[tuple[LeaseState, int]] = []
+        self.fails: ProviderError | None = None
+
+    async def open(self, request: OpenRequest) -> OpenStep:
+        """One send."""
+        lease = next(iter(self.world.cluster.leases.values()))
+        self.recorded.append((lease.state, lease.permit.seq if lease.permit else 0))
+        if self.fails is not None:
+            raise self.fails
+        return await super().open(request)
+
+
+async def opened(world: World, klass: IdempotencyClass = B) -> Market:
+    """A Planned lease of a wanted job at a market of that class."""
+    market = Market(world, klass)
+    world.providers["akash"] = market
+    await world.engine.accounts.follow([ProviderAccount("akash", ProviderType.AKASH)])
+    now = world.clock.now()
+    world.put(JOB, make_lease(JOB, rent("a1"), LeaseState.PLANNED, created_at=now))
+    return market
+
+
+def lease_of(world: World) -> Lease:
+    return world.cluster.leases["lease-train-1"]
+
+
+async def step(world: World) -> Lease:
+    await open_lease(world.engine, lease_of(world))
+    return lease_of(world)
+
+
+async def test_a_permit_is_recorded_before_the_send(world: World) -> None:
+    market = await opened(world)
+    found = await step(world)
+    assert market.recorded == [(LeaseState.OPENING, 1)]
+    assert (found.state, found.price_usd_per_hour) == (LeaseState.ACTIVE, Decimal("2.00"))
+
+
+async def test_whose_permit_is_refused_sends_nothing(world: World) -> None:
+    market = await opened(world)
+    world.cluster.refuses = Conflict("another leader was faster")
+    with pytest.raises(Conflict):
+        await step(world)
+    assert market.recorded == []
+
+
+@pytest.mark.parametrize("left", [0.0, 9.0])
+async def test_who_is_about_to_lose_the_election_sends_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, left: float
+) -> None:
+    market = await opened(world)
+    monkeypatch.setattr(world.leader, "remaining_s", lambda: left)
+    assert (await step(world)).state is LeaseState.PLANNED
+    assert (market.recorded, world.cluster.changes) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoCapacity("sold out"),
+        OfferRejected("bad request"),
+        InsufficientFunds("no money"),
+        AuthRejected("wrong key"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_definitive_no_closes_it_and_leaves_the_offer_out(
+    world: World, error: ProviderError
+) -> None:
+    market = await opened(world)
+    market.fails = error
+    found = await step(world)
+    assert found.closing is not None
+    assert (found.state, found.closing.reason) == (LeaseState.CLOSING, ClosingReason.REJECTED)
+    assert (JOB.ref.uid, "akash", "a1") in world.engine.memory.excluded
+
+
+async def test_a_rate_limit_was_not_executed_and_the_next_send_has_a_new_permit(
+    world: World,
+) -> None:
+    market = await opened(world)
+    market.fails = RateLimited("slower", retry_after=timedelta(seconds=3))
+    assert (await step(world)).state is LeaseState.OPENING
+    market.fails = None
+    await step(world)
+    assert [seq for _, seq in market.recorded] == [1, 2]
+    assert len(market.sold) == 1
+
+
+async def unknown(world: World, klass: IdempotencyClass) -> Market:
+    """A send whose outcome is not known."""
+    market = await opened(world, klass)
+    market.fails = OpenUncertain("the connection broke")
+    assert (await step(world)).state is LeaseState.OPENING
+    market.fails = None
+    return market
+
+
+async def test_an_unknown_outcome_is_never_repeated_before_the_quarantine_is_over(
+    world: World,
+) -> None:
+    market = await unknown(world, B)
+    await step(world)
+    world.clock.advance(WAIT_S - 1)
+    await step(world)
+    assert len(market.recorded) == 1
+    world.clock.advance(1)
+    assert (await step(world)).state is LeaseState.ACTIVE
+    assert [seq for _, seq in market.recorded] == [1, 2]
+
+
+async def test_a_class_a_market_may_be_asked_again_at_once(world: World) -> None:
+    market = await unknown(world, A)
+    assert (await step(world)).state is LeaseState.ACTIVE
+    assert [seq for _, seq in market.recorded] == [1, 2]
+    assert len(market.sold) == 1
+
+
+async def test_what_came_of_it_is_adopted_by_its_key(world: World) -> None:
+    market = await unknown(world, B)
+    market.sold.append(Held("42", lease_of(world).key, NOW))
+    found = await step(world)
+    assert found.handle is not None
+    assert (found.state, found.handle.external_id) == (LeaseState.ACTIVE, "42")
+    assert len(market.sold) == 1
+
+
+async def test_of_several_the_oldest_is_adopted_and_none_is_ended_yet(world: World) -> None:
+    market = await unknown(world, B)
+    key = lease_of(world).key
+    market.sold += [Held("9", key, NOW + timedelta(seconds=5)), Held("7", key, NOW)]
+    found = await step(world)
+    assert found.handle is not None
+    assert found.handle.external_id == "7"
+    assert market.closed_while_active == []
+
+
+async def test_a_market_that_cannot_be_asked_waits_for_a_person(world: World) -> None:
+    await unknown(world, D)
+    assert (await step(world)).state is LeaseState.UNCERTAIN
+
+
+async def test_a_restart_looks_up_first_and_waits_again_in_full(world: World) -> None:
+    market = await unknown(world, B)
+    world.clock.advance(WAIT_S + 1)
+    world.engine.memory = type(world.engine.memory)()
+    await step(world)
+    assert len(market.recorded) == 1
+    world.clock.advance(WAIT_S)
+    await step(world)
+    assert len(market.sold) == 1
+
+
+async def test_what_nobody_wants_is_not_opened(world: World) -> None:
+    market = await opened(world)
+    world.put(replace(JOB, suspend=True))
+    found = await step(world)
+    assert found.closing is not None
+    assert found.closing.reason is ClosingReason.SUSPENDED
+    assert market.recorded == []
+
+
+async def test_an_open_that_does_not_succeed_is_given_up(world: World) -> None:
+    market = await unknown(world, B)
+    world.clock.advance(601)
+    found = await step(world)
+    assert found.closing is not None
+    assert found.closing.reason is ClosingReason.WITHDRAWN
+    assert len(market.recorded) == 1
+
+
+async def test_every_send_is_preceded_by_exactly_one_permit(world: World) -> None:
+    market = await unknown(world, A)
+    await step(world)
+    writes = [c.lease.permit.seq for c in world.cluster.written(LeaseStatus) if c.lease.permit]
+    assert sorted(set(writes)) == [1, 2]
+    assert [seq for _, seq in market.recorded] == [1, 2]

@@ -23,6 +23,9 @@ Factory = Callable[[ProviderAccount], Awaitable[tuple[Provider, str]]]
 """Builds the adapter of an account; the second value changes when its credentials do."""
 
 OFFER_DEADLINE_S = 10.0
+EMPTY_S = 30.0
+"""A market that lists nothing at all is asked again after this time: markets rarely sell out
+whole, but their lists fail."""
 RETRY_S = 5.0
 """A market that could not be asked is asked again after this time, or when its circuit allows."""
 
@@ -125,6 +128,8 @@ class Accounts:
             return False
         now = self._clock.monotonic()
         ttl = account.provider.capabilities.offer_ttl.total_seconds()
+        if not account.offers:
+            ttl = min(ttl, EMPTY_S)
         if account.circuit.reason or account.offers_error:
             ttl = RETRY_S  # its answer is also what closes the circuit again
         return account.circuit.allows(now) and now - account.asked_at >= ttl

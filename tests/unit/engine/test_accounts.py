@@ -9,7 +9,7 @@ from overspill.core.errors import AuthRejected, ClusterUnavailable, ProviderErro
 from overspill.core.offer import Offer, Requirements
 from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import ProviderType
-from overspill.engine.accounts import OFFER_DEADLINE_S, RETRY_S
+from overspill.engine.accounts import EMPTY_S, OFFER_DEADLINE_S, RETRY_S
 from overspill.ports import Capabilities, IdempotencyClass
 from overspill.testing.market import FakeMarket
 from overspill.testing.virtualtime import run_virtual
@@ -25,6 +25,7 @@ class Market(FakeMarket):
     asked = 0
     fails: ProviderError | None = None
     hangs = False
+    is_empty = False
 
     def __post_init__(self) -> None:
         self.capabilities = Capabilities(IdempotencyClass.A, offer_ttl=timedelta(seconds=TTL_S))
@@ -36,7 +37,7 @@ class Market(FakeMarket):
             await asyncio.sleep(3600)
         if self.fails is not None:
             raise self.fails
-        return await super().offers(requirements)
+        return [] if self.is_empty else await super().offers(requirements)
 
 
 def spec(name: str = "market", **changes: object) -> ProviderAccount:
@@ -68,6 +69,19 @@ async def test_a_market_that_failed_is_asked_again_soon_not_after_a_lifetime(wor
     assert world.engine.accounts.market_offers() == []
     market.fails = None
     world.clock.advance(RETRY_S)
+    assert await world.engine.accounts.refresh_offers()
+    assert len(world.engine.accounts.market_offers()) == 1
+
+
+async def test_an_empty_list_is_not_believed_for_a_lifetime(world: World) -> None:
+    market = await one(world)
+    market.is_empty = True
+    await world.engine.accounts.refresh_offers()
+    assert world.engine.accounts.health()["market"].is_usable
+    market.is_empty = False
+    world.clock.advance(EMPTY_S - 1)
+    assert not await world.engine.accounts.refresh_offers()
+    world.clock.advance(1)
     assert await world.engine.accounts.refresh_offers()
     assert len(world.engine.accounts.market_offers()) == 1
 

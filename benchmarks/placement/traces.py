@@ -62,6 +62,14 @@ def h100_prices() -> dict[str, tuple[float, float]]:
 
 
 @cache
+def egress_usd_per_gb() -> dict[tuple[str, str], float]:
+    """USD per GB between two AWS regions."""
+    with (root() / "skynomad-h100" / "aws_egress_usd_per_gb.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return {(r["from_region"], r["to_region"]): float(r["price_usd_per_gb"]) for r in rows}
+
+
+@cache
 def v100_prices() -> dict[str, tuple[float, ...]]:
     """Per zone the real spot price at every tick of the aws-02-15-2023 series."""
     path = root() / "skynomad-v100-prices" / "v100_spot_prices_195s.json.gz"

@@ -184,5 +184,5 @@ def _capabilities(config: Config) -> Capabilities:
         restarts_exited=True,
         has_dead_mans_switch=False,
         offer_ttl=timedelta(seconds=config.offers_every_seconds),
-        not_found_grace=max(lag, timedelta(seconds=60)),
+        not_found_grace=max(2 * lag, timedelta(seconds=10)),
     )

@@ -23,6 +23,7 @@ from overspill.sandbox.markets.runpod.create import (
     ports_of,
 )
 from overspill.sandbox.markets.runpod.errors import NO_CAPACITY, ProblemError, invalid
+from overspill.sandbox.markets.runpod.graphql import GraphQl
 from overspill.sandbox.options import SandboxOptions
 from overspill.sandbox.rentals import Rates, Rental, RentalMarket, Rentals
 from overspill.sandbox.supply import Host, Slice
@@ -63,6 +64,7 @@ class RunPodMarket(RentalMarket):
         self._key = options.api_key
         self._catalog = Catalog(world)
         self._numbers = itertools.count(1)
+        self._graph = GraphQl(self.rentals, self._catalog, self._ordered)
 
     def routes(self) -> list[web.RouteDef]:
         """Every path."""
@@ -73,6 +75,7 @@ class RunPodMarket(RentalMarket):
             ("GET", "/v2/pods/{id}", self._read),
             ("DELETE", "/v2/pods/{id}", self._terminate),
             ("POST", "/v2/pods/{id}/action", self._act),
+            ("POST", "/graphql", self._graphql),
         ]
         return [web.route(method, path, self._guarded(h)) for method, path, h in made]
 
@@ -107,17 +110,23 @@ class RunPodMarket(RentalMarket):
         return web.json_response({"pods": pods, "pagination": pagination})
 
     async def _create(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        return web.json_response(self._pod(self._ordered(await _json(request))), status=201)
+
+    async def _graphql(self, request: web.Request) -> web.Response:
+        document = (await _json(request)).get("query")
+        return web.json_response(self._graph.answer(str(document)))
+
+    def _ordered(self, body: dict[str, Any]) -> Rental:
+        """A pod of a body, with what came of it in the ledger."""
         key = str(body.get("name") or "")
         write = self.world.ledger.write
         write(Event.CREATE_RECEIVED, market=MARKET, key=key)
         try:
-            rental = self._rented(checked(body))
+            return self._rented(checked(body))
         except ProblemError as problem:
             detail = {"status": problem.status, "message": str(problem)}
             write(Event.CREATE_REFUSED, market=MARKET, key=key, detail=detail)
             raise
-        return web.json_response(self._pod(rental), status=201)
 
     def _rented(self, body: dict[str, Any]) -> Rental:
         gpu, count = str(body["gpu"]["id"]), int(body["gpu"].get("count", 1))

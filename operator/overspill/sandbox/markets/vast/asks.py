@@ -95,9 +95,19 @@ def _matches(value: Any, wanted: Mapping[str, Any]) -> bool:
     return all(_holds(value, operator, operand) for operator, operand in wanted.items())
 
 
-def _holds(value: Any, operator: str, operand: Any) -> bool:
+def _like(value: Any, operand: Any) -> Any:
+    """The market's own client sends numbers as text, and either spelling of a GPU's name."""
     if isinstance(value, str) and isinstance(operand, str):
-        operand = operand.replace(" ", "_") if "_" in value else operand
+        return operand.replace(" ", "_") if "_" in value else operand
+    if isinstance(value, (int, float)) and isinstance(operand, str):
+        return float(operand)
+    if isinstance(operand, list):
+        return [_like(value, entry) for entry in operand]
+    return operand
+
+
+def _holds(value: Any, operator: str, operand: Any) -> bool:
+    operand = _like(value, operand)
     match operator:
         case "eq":
             return bool(value == operand)

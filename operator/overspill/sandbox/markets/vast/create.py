@@ -21,7 +21,9 @@ def rental_of(id_: str, host: Host, gpus: int, body: Mapping[str, Any], world: W
     """The rental of an ask. Raises ApiError for a body that the API does not take."""
     if not isinstance(body.get("image"), str) or not body["image"]:
         raise errors.invalid("'image' is required")
-    env, ports = _environment(body.get("env"))
+    flags = _flags(body.get("env"))
+    env = {name: value for name, value in flags.items() if not name.startswith("-")}
+    ports = _ports(flags)
     disk = float(body.get("disk") or 8)
     key = str(body.get("label") or "")
     bid = body.get("price")
@@ -48,7 +50,7 @@ def rental_of(id_: str, host: Host, gpus: int, body: Mapping[str, Any], world: W
             "args": list(body.get("args") or []),
             "runtype": _runtype(body),
             "onstart": body.get("onstart") or "",
-            "env": env,
+            "env": flags,
             "disk": disk,
             "is_bid": bid is not None,
         },
@@ -77,23 +79,13 @@ def _command(body: Mapping[str, Any]) -> list[str]:
     return ["/bin/sh", "-c", onstart] if onstart else []
 
 
-def _environment(raw: Any) -> tuple[dict[str, str], list[Port]]:
+def _flags(raw: Any) -> dict[str, str]:
     """Docker's flags in one object, as the market's own client sends them, or in one string."""
-    if raw is None:
-        return {}, []
-    if isinstance(raw, str):
-        raw = _flags(raw)
-    if not isinstance(raw, dict):
+    if isinstance(raw, dict):
+        return {str(name): str(value) for name, value in raw.items()}
+    if raw is not None and not isinstance(raw, str):
         raise errors.invalid("env")
-    ports = [_port(name) for name in raw if name.startswith("-p ")]
-    if len(ports) > _MOST_PORTS:
-        raise errors.invalid(f"at most {_MOST_PORTS} ports")
-    env = {name: str(value) for name, value in raw.items() if not name.startswith("-")}
-    return env, ports
-
-
-def _flags(text: str) -> dict[str, str]:
-    words, found = iter(shlex.split(text)), {}
+    words, found = iter(shlex.split(raw or "")), {}
     for flag in words:
         value = next(words, "")
         if flag == "-e":
@@ -102,6 +94,13 @@ def _flags(text: str) -> dict[str, str]:
         else:
             found[f"{flag} {value}"] = "1"
     return found
+
+
+def _ports(flags: Mapping[str, str]) -> list[Port]:
+    ports = [_port(name) for name in flags if name.startswith("-p ")]
+    if len(ports) > _MOST_PORTS:
+        raise errors.invalid(f"at most {_MOST_PORTS} ports")
+    return ports
 
 
 def _port(flag: str) -> Port:

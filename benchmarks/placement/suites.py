@@ -60,7 +60,11 @@ def cases(suite: str, split: Split, size: int, seed: int = 1) -> list[Case]:
     worlds = maker()
     dice = random.Random(f"{seed}:{suite}:{split}")  # noqa: S311  (sampling jobs, no secret)
     by_period = suite not in ("s1-2022", "s1-2023")
-    return [c for w in worlds for c in _sampled(suite, w, split if by_period else None, dice, size, len(worlds))]
+    return [
+        c
+        for w in worlds
+        for c in _sampled(suite, w, split if by_period else None, dice, size, len(worlds))
+    ]
 
 
 SUITES = ("s1-2022", "s1-2023", "h100", "h100x8", "v100", "tiers", "tiers80")
@@ -122,7 +126,9 @@ def _h100(gang: int) -> World:
         places.append(Place(zone, "spot", region, up, (spot,) * len(up)))
         always.append(_always(f"{zone} on demand", region, on_demand, len(up)))
     regions = {p.region for p in places}
-    return World(f"h100x{gang}", traces.TICK_H100_S, (*places, *always), _egress(regions, _AWS_NEAR))
+    return World(
+        f"h100x{gang}", traces.TICK_H100_S, (*places, *always), _egress(regions, _AWS_NEAR)
+    )
 
 
 def _v100() -> World:

@@ -1,0 +1,100 @@
+"""Ours: hands what the benchmark lets a policy see to the operator's own decision function.
+
+Nothing is decided here. The past is learnt anew every six hours of a trace, from a week of it.
+Called by the suites.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from benchmarks.placement.history import past
+from benchmarks.placement.simulate import View
+from benchmarks.placement.world import World
+from overspill.core.policy import Option, Question, choose
+from overspill.core.policy_knowledge import Knowledge, Setting, Tuning, Watched, know
+
+WEEK_S = 7 * 24 * 3600
+LEARN_S = 6 * 3600
+
+
+@dataclass(frozen=True)
+class Overspill:
+    """The operator's policy."""
+
+    name: str = "overspill"
+    tuning: Tuning = field(default_factory=Tuning)
+
+    def choose(self, view: View) -> int | None:
+        """The operator's answer, as a place of the world."""
+        known = self._known(view)
+        question = Question(
+            options=[self._option(view, i) for i in range(len(view.world.places))],
+            work=view.left_s / 3600,
+            time=view.time_s / 3600,
+            until_next=view.world.tick_s / 3600,
+            held=None if view.place is None else view.world.places[view.place].name,
+            start_left=view.overhead_s / 3600,
+            at_risk=view.job.loss_s / 3600,
+        )
+        place = choose(question, known).place
+        if place is None:
+            return None
+        return next(i for i, p in enumerate(view.world.places) if p.name == place)
+
+    def _known(self, view: View) -> Knowledge:
+        every = max(1, LEARN_S // view.world.tick_s)
+        at = max(view.tick - view.tick % every, view.job.start if view.tick < every else 0)
+        world = view.world
+        longest = max(view.job.ticks * world.tick_s, 2 * view.job.work_s) - view.job.work_s
+        return _learnt(
+            world.name, _World(world), at, view.job.cold_s, view.job.work_s, longest, self.tuning
+        )
+
+    def _option(self, view: View, index: int) -> Option:
+        place, tick_s = view.world.places[index], view.world.tick_s
+        age = past(place.up, tick_s).age(view.tick) if not place.is_reliable else 0.0
+        return Option(
+            name=place.name,
+            price=view.price(index),
+            entry=0.0 if index == view.place else view.world.egress_usd(view.last, index),
+            is_reliable=place.is_reliable,
+            is_up=view.up[index],
+            age=age,
+        )
+
+
+class _World:
+    """A world as part of a cache's key: equal when its name is."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _World) and other.world.name == self.world.name
+
+    def __hash__(self) -> int:
+        return hash(self.world.name)
+
+
+@lru_cache(maxsize=256)
+def _learnt(
+    name: str, wrapped: _World, at: int, cold_s: int, work_s: int, slack_s: int, tuning: Tuning
+) -> Knowledge:
+    world = wrapped.world
+    low = max(0, at - WEEK_S // world.tick_s)
+    watched = {}
+    for index, place in enumerate(world.places):
+        if not place.is_reliable:
+            price = sum(place.price[low : at + 1]) / (at + 1 - low)
+            watched[place.name] = Watched(place.up[low : at + 1], price, _usual_move(world, index))
+    reliable = min(p.price[at] for p in world.places if p.is_reliable)
+    setting = Setting(world.tick_s / 3600, cold_s / 3600, reliable, work_s / 3600, slack_s / 3600)
+    return know(watched, setting, tuning)
+
+
+def _usual_move(world: World, target: int) -> float:
+    """The mean over where a checkpoint may come from."""
+    others = [i for i in range(len(world.places)) if i != target]
+    return sum(world.egress_usd(i, target) for i in others) / max(1, len(others))

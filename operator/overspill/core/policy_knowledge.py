@@ -1,0 +1,179 @@
+"""What the past of all places teaches: their lives, which are cheap, and what is dependable.
+
+Of the places ordered by all-in price, the shortest list that together was up nearly always is
+*dependable*; its last price is what an hour of work costs whenever one wants it. Places clearly
+below it are *cheap*: worth waiting for while slack lasts. With nothing dependable below it, the
+reliable price takes that part. Learnt anew every few hours by the callers of `policy`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from overspill.core.policy_lifetime import Hazards, Run, learn
+from overspill.core.policy_value import Market, Table
+
+UP_PRIOR = Hazards((1.2, 0.45, 0.2, 0.06))
+DOWN_PRIOR = Hazards((1.2, 0.6, 0.25, 0.08))
+"""Of places nobody has watched yet; the pooled rates of the traces used for tuning, rounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What was chosen on the tuning split; docs/designs/0003-placement-policy.md says how."""
+
+    weight: float = 2.0
+    """Ends at the prior's rate added to every bucket of age."""
+    dependable_share: float = 0.95
+    cheap_below: float = 0.75
+    """A place is cheap below this part of the dependable price."""
+    move_gain: float = 1.5
+    """A planned move must save this many times its cost."""
+    horizon: float = 24.0
+    """Hours beyond which no life is counted."""
+    steps: int = 64
+    """Grid of the value table: steps the whole work is cut into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One unreliable place's past: up or down at every step, and its usual price and move."""
+
+    ups: Sequence[bool]
+    price: float
+    entry: float = 0.0
+    """USD to bring the checkpoint there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is the same for all places of a job."""
+
+    step: float
+    """Hours between two observations."""
+    cold: float
+    reliable_price: float
+    work: float
+    slack: float
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What is known about one place."""
+
+    up: Hazards
+    down: Hazards
+    share: float
+    all_in: float
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What was learnt: lives by place, the cheap ones, and the dependable price."""
+
+    setting: Setting
+    tuning: Tuning
+    lives: Mapping[str, Life]
+    cheap: frozenset[str]
+    dependable: float
+    cheap_life: Life
+
+    @cached_property
+    def table(self) -> Table:
+        """The value of waiting for a cheap place against the dependable price."""
+        setting = self.setting
+        market = Market(
+            up=self.cheap_life.up,
+            down=self.cheap_life.down,
+            price=self.cheap_life.all_in,
+            reliable_price=self.dependable,
+            cold=setting.cold,
+        )
+        step = setting.work / self.tuning.steps
+        return Table(market, setting.slack, setting.work, step)
+
+
+def know(watched: Mapping[str, Watched], setting: Setting, tuning: Tuning) -> Knowledge:
+    """Everything the past teaches about these places."""
+    lives = {name: _life(w, setting, tuning) for name, w in watched.items()}
+    ordered = sorted(lives, key=lambda name: (lives[name].all_in, name))
+    dependable = _dependable(ordered, watched, lives, setting, tuning)
+    cheap = [n for n in ordered if lives[n].all_in < tuning.cheap_below * dependable]
+    return Knowledge(
+        setting,
+        tuning,
+        lives,
+        frozenset(cheap),
+        dependable,
+        _together(cheap, watched, lives, setting, tuning),
+    )
+
+
+def _life(watched: Watched, setting: Setting, tuning: Tuning) -> Life:
+    up, down = _hazards(watched.ups, setting.step, tuning)
+    share = sum(watched.ups) / len(watched.ups) if watched.ups else 0.0
+    return Life(up, down, share, all_in(watched.price, watched.entry, up, setting, tuning))
+
+
+def all_in(price: float, entry: float, up: Hazards, setting: Setting, tuning: Tuning) -> float:
+    """USD per useful hour of a place that is entered fresh and kept until it is taken."""
+    life = up.life(0.0, min(tuning.horizon, setting.work))
+    useful = max(life - setting.cold, 0.1 * life)
+    return (price * life + entry) / useful
+
+
+def _dependable(
+    ordered: Sequence[str],
+    watched: Mapping[str, Watched],
+    lives: Mapping[str, Life],
+    setting: Setting,
+    tuning: Tuning,
+) -> float:
+    covered: list[bool] = []
+    for name in ordered:
+        ups = watched[name].ups
+        covered = [a or b for a, b in zip(covered, ups, strict=True)] if covered else list(ups)
+        if covered and sum(covered) >= tuning.dependable_share * len(covered):
+            return min(lives[name].all_in, setting.reliable_price)
+    return setting.reliable_price
+
+
+def _together(
+    names: Sequence[str],
+    watched: Mapping[str, Watched],
+    lives: Mapping[str, Life],
+    setting: Setting,
+    tuning: Tuning,
+) -> Life:
+    """The cheap places as one: up while any of them is, at the price of the cheapest then."""
+    if not names:
+        return Life(UP_PRIOR, DOWN_PRIOR, 0.0, setting.reliable_price)
+    paid, ups = 0.0, []
+    for state in zip(*(watched[name].ups for name in names), strict=True):
+        first = next((i for i, is_up in enumerate(state) if is_up), None)
+        ups.append(first is not None)
+        paid += lives[names[first]].all_in if first is not None else 0.0
+    up, down = _hazards(ups, setting.step, tuning)
+    seen = sum(ups)
+    price = paid / seen if seen else lives[names[0]].all_in
+    if len(names) == 1:
+        price = watched[names[0]].price
+    return Life(up, down, seen / len(ups) if ups else 0.0, price)
+
+
+def _hazards(ups: Sequence[bool], step: float, tuning: Tuning) -> tuple[Hazards, Hazards]:
+    up, down = runs_of(ups, step)
+    return learn(up, UP_PRIOR, tuning.weight), learn(down, DOWN_PRIOR, tuning.weight)
+
+
+def runs_of(ups: Sequence[bool], step: float) -> tuple[list[Run], list[Run]]:
+    """The runs of up and of down in a watched past; the last one goes on."""
+    found: tuple[list[Run], list[Run]] = ([], [])
+    start = 0
+    for index in range(1, len(ups) + 1):
+        ended = index < len(ups)
+        if not ended or ups[index] != ups[start]:
+            hours = (index - start) * step
+            found[0 if ups[start] else 1].append(Run(hours, ended))
+            start = index
+    return found

@@ -190,10 +190,11 @@ async def test_a_full_quota_is_a_refusal_in_the_servers_words(
 
     async def refused() -> bool:
         try:
-            await home.provider.open(request)
+            opened = await home.provider.open(request)
         except OfferRejected as error:
             return "exceeded quota" in str(error)
-        await home.provider.close((await home.provider.open(request)).handle)
+        await home.provider.close(opened.handle)
+        await home.is_gone(opened.handle)
         return False
 
     await home.eventually("the quota is enforced", refused)

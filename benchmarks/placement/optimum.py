@@ -34,8 +34,8 @@ class _Table:
         self._rate = unit / 3600
         self._spans = self._cold // self._tick + 1
         """Ticks until the first work: entered at t, the job works at the end of t+spans-1."""
-        moves = [[world.egress_usd(a, b) for b in range(self._n)] for a in range(self._n)]
-        self._moves = np.array(moves)
+        self._regions = sorted({place.region for place in world.places})
+        self._region = [self._regions.index(place.region) for place in world.places]
 
     @property
     def _n(self) -> int:
@@ -43,28 +43,32 @@ class _Table:
 
     def solve(self) -> float:
         """Backwards through the ticks; the first entry moves no checkpoint."""
-        shape = (self._n, self._work + 1)
-        end = np.full(shape, np.inf)
-        end[:, 0] = 0.0
-        running: list[Array] = [end.copy() for _ in range(self._spans)]
-        idle = end
+        end = self._end(self._n)
+        running: list[Array] = [end] * self._spans
+        idle = self._end(len(self._regions))
         least = math.inf
         for tick in reversed(range(self._job.ticks)):
             entered = self._entered(tick, running)
             least = min(least, float(entered[:, self._work].min()))
             idle = self._idled(idle, entered)
-            stayed = np.minimum(self._stayed(tick, running[0]), idle)
+            stayed = np.minimum(self._stayed(tick, running[0]), idle[self._region])
             running = [stayed, *running[:-1]]
         return least
 
+    def _end(self, rows: int) -> Array:
+        """At the deadline only nothing left is worth anything."""
+        end = np.full((rows, self._work + 1), np.inf)
+        end[:, 0] = 0.0
+        return end
+
     def _idled(self, later: Array, entered: Array) -> Array:
-        """Per place the checkpoint lies at: wait a tick, or enter the best place."""
+        """Per region the checkpoint lies in: wait a tick, or enter the best place anywhere."""
         best = later.copy()
-        if not self._moves.any():
-            return np.minimum(best, entered.min(axis=0)[None, :])
-        for source in range(self._n):
-            moved = (entered + self._moves[source][:, None]).min(axis=0)
-            np.minimum(best[source], moved, out=best[source])
+        for target, region in enumerate(self._regions):
+            cheapest = entered[[r == target for r in self._region]].min(axis=0)
+            for source, origin in enumerate(self._regions):
+                moved = self._world.egress.get((origin, region), 0.0)
+                np.minimum(best[source], cheapest + moved, out=best[source])
         return best
 
     def _stayed(self, tick: int, later: Array) -> Array:

@@ -14,7 +14,6 @@ from benchmarks.placement import traces
 from benchmarks.placement.simulate import View, run
 from benchmarks.placement.world import Job, Place, World
 
-
 SINGLE = "single_region"
 """The rows of one zone; 18 more under a zone's name are averages and unions over all zones."""
 

@@ -1,0 +1,152 @@
+"""`python -m benchmarks.placement` (`make bench-placement`): all suites, or those named.
+
+Prints the table and writes the figures. Every result is kept at once in a file under `dist/`, so
+that a stopped run goes on where it stopped; results of older code are not used. Ends with 0 only
+when ours missed no deadline and the published windows are reproduced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.placement import published, suites, traces
+from benchmarks.placement.baselines import (
+    AvailabilityPrice,
+    CoState,
+    Greedy,
+    OnDemand,
+    SpotOnly,
+    UniformProgress,
+)
+from benchmarks.placement.optimum import optimum
+from benchmarks.placement.ours import Overspill
+from benchmarks.placement.results import Line, Results
+from benchmarks.placement.simulate import Outcome, Policy, run
+from benchmarks.placement.stats import Sample
+from benchmarks.placement.suites import Case
+from benchmarks.placement.table import OURS, Row, figures, text
+
+PLAIN: tuple[Policy, ...] = (OnDemand(), SpotOnly(), Greedy())
+LEAST_REPRODUCED = 0.97
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+    args = _parser().parse_args(argv)
+    if not traces.present():
+        print(f"There are no traces at {traces.root()}; OVERSPILL_TRACES names another place.")
+        return 2
+    problems = [] if args.no_check else _check()
+    found = {}
+    results = Results(args.results)
+    for suite in args.suites or suites.SUITES:
+        rows = _measure(suite, args, results)
+        print(text(suite, rows) + "\n", flush=True)
+        found[suite] = figures(rows)
+        missed = sum(o.missed for row in rows if row.policy == OURS for o in row.outcomes)
+        problems += [f"{suite}: ours missed {missed} deadlines"] if missed else []
+    if args.summary:
+        args.summary.write_text(json.dumps(found, indent=2) + "\n")
+    for problem in problems:
+        print(f"Not as it should be: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def policies(suite: str) -> tuple[Policy, ...]:
+    """Who takes part in a suite: with one place the switching rules are UP itself."""
+    if suite.startswith("s1"):
+        return (*PLAIN, UniformProgress(), CoState(), Overspill())
+    several = (UniformProgress("UP(S)", switches=True), AvailabilityPrice(), CoState())
+    return (*PLAIN, UniformProgress(), *several, Overspill())
+
+
+def _check() -> list[str]:
+    """The reference check against the published windows."""
+    checks = published.checks()
+    near = sum(c.error <= 0.01 for c in checks)
+    print(f"published UP windows within 1 %: {near} of {len(checks)} ({near / len(checks):.1%})\n")
+    if near < LEAST_REPRODUCED * len(checks):
+        return [f"only {near} of {len(checks)} published windows are reproduced"]
+    return []
+
+
+def _measure(suite: str, args: argparse.Namespace, results: Results) -> list[Row]:
+    cases = suites.cases(suite, args.split, args.size)
+    progress = _Progress(f"{suite} ({args.split})", len(cases))
+    taking_part = policies(suite)
+    lines: dict[str, list[Line]] = {"optimum": [], **{p.name: [] for p in taking_part}}
+    for case in cases:
+        lines["optimum"].append(_optimum(case, results))
+        for policy in taking_part:
+            lines[policy.name].append(_run(case, policy, results))
+        progress.step()
+    worst = lines["on-demand"]
+    return [
+        Row(p.name, _samples(cases, lines[p.name], lines["optimum"], worst), lines[p.name])
+        for p in taking_part
+    ]
+
+
+def _samples(
+    cases: Sequence[Case], found: Sequence[Line], best: Sequence[Line], worst: Sequence[Line]
+) -> list[Sample]:
+    return [
+        Sample(case.group, line.outcome.cost, o.outcome.cost, w.outcome.cost)
+        for case, line, o, w in zip(cases, found, best, worst, strict=True)
+    ]
+
+
+def _optimum(case: Case, results: Results) -> Line:
+    key = f"{case.suite}:{case.key}"
+    known = results.get(key, "optimum")
+    if known is not None:
+        return known
+    return results.add(Line(key, "optimum", Outcome(cost=optimum(case.world, case.job))))
+
+
+def _run(case: Case, policy: Policy, results: Results) -> Line:
+    key = f"{case.suite}:{case.key}"
+    known = results.get(key, policy.name)
+    if known is not None:
+        return known
+    began = time.perf_counter()
+    outcome = run(case.world, case.job, policy)
+    ticks = max(1, outcome.finished_s // case.world.tick_s)
+    each = (time.perf_counter() - began) * 1000 / ticks
+    return results.add(Line(key, policy.name, outcome, round(each, 4)))
+
+
+class _Progress:
+    """A line on stderr every few seconds."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what, self._total, self._done = what, total, 0
+        self._began = self._said = time.monotonic()
+
+    def step(self) -> None:
+        self._done += 1
+        now = time.monotonic()
+        if now - self._said > 5:
+            self._said = now
+            left_s = (now - self._began) / self._done * (self._total - self._done)
+            print(f"{self._what}: {self._done}/{self._total}, {left_s:.0f} s left", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.placement", description=__doc__)
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(suites.SUITES))
+    parser.add_argument("--split", choices=("tune", "validate"), default="validate")
+    parser.add_argument("--size", type=int, default=96, help="jobs per suite, about")
+    parser.add_argument("--results", type=Path, default=Path("dist/bench-placement.jsonl"))
+    parser.add_argument("--summary", type=Path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--no-check", action="store_true", help="skip the published windows")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -360,6 +360,9 @@ class HomeView(Protocol):
     def pods(self) -> Sequence[PodState]:
         """GPU pods and our own pods."""
 
+    def pods_of(self, lease: str) -> Sequence[PodState]:
+        """Our own pods of one lease, by its name; asked at every look at a child."""
+
     def heartbeat_age_s(self, node: str) -> float | None:
         """Seconds since the node's Lease last moved, on our monotonic clock; None: never seen."""
 

@@ -40,6 +40,9 @@ class KubeHome:
         self._nodes = self._informer(wire, clock, NODES, self._node_params(), read_node)
         ours = {"labelSelector": LEASE_LABEL}
         self._ours = self._informer(wire, clock, PODS, ours, read_pod)
+        self._by_lease: dict[str, dict[str, PodState]] = {}
+        self._lease_of: dict[str, str] = {}
+        self._ours.listen(self._index)
         others = {"labelSelector": f"!{LEASE_LABEL}", "fieldSelector": HOLDING}
         self._others = self._informer(wire, clock, PODS, others, _with_gpus)
         self._heartbeats = Heartbeats(
@@ -64,6 +67,10 @@ class KubeHome:
         """GPU pods that hold a node, and our own pods in every phase."""
         return [*self._ours.items(), *self._others.items()]
 
+    def pods_of(self, lease: str) -> Sequence[PodState]:
+        """Our own pods of one lease."""
+        return list(self._by_lease.get(lease, {}).values())
+
     def heartbeat_age_s(self, node: str) -> float | None:
         """Seconds since the node's Lease last moved, on our monotonic clock; None: never seen."""
         return self._heartbeats.age_s(node)
@@ -84,6 +91,18 @@ class KubeHome:
             for informer in self._informers:
                 tasks.create_task(informer.run())
             tasks.create_task(self._heartbeats.run())
+
+    def _index(self, pod: PodState) -> None:
+        """Keeps `pods_of` up to date: looking through all pods for each of them would not do."""
+        before = self._lease_of.pop(pod.uid, "")
+        self._by_lease.get(before, {}).pop(pod.uid, None)
+        if not self._by_lease.get(before, True):
+            del self._by_lease[before]
+        now: PodState | None = self._ours.get(pod.uid)
+        if now is not None:
+            lease = now.labels.get(LEASE_LABEL, "")
+            self._lease_of[now.uid] = lease
+            self._by_lease.setdefault(lease, {})[now.uid] = now
 
     @property
     def _informers(self) -> tuple[Informer[Any], ...]:

@@ -42,7 +42,6 @@ from overspill.ports import (
 from overspill.providers.in_cluster_child import (
     CLUSTER_LABEL,
     JOB_UID_LABEL,
-    LEASE_LABEL,
     child_job,
     gang_service,
 )
@@ -118,7 +117,7 @@ class InCluster:
         if request.lease.request.num_nodes > 1:
             await self._open_service(request, job["metadata"]["uid"])
         self._opened.note(request)
-        self._jobs[job["metadata"]["name"]] = job  # newer than the last LIST, and as good
+        self._jobs[job["metadata"]["name"]] = _slim(job)  # newer than the last LIST, and as good
         return OpenStep(
             handle_of(job), is_complete=True, price_usd_per_hour=request.offer.price_usd_per_hour
         )
@@ -173,9 +172,7 @@ class InCluster:
 
     def _sight(self, child: Child) -> Sight:
         pods = [
-            pod
-            for pod in self._home.pods()
-            if pod.labels.get(LEASE_LABEL) == child.key and child.namespace in ("", pod.namespace)
+            pod for pod in self._home.pods_of(child.key) if child.namespace in ("", pod.namespace)
         ]
         replaced = self._memory.note(child.key, pods)
         return Sight(
@@ -252,7 +249,7 @@ class InCluster:
             )
         except OverspillError as error:
             raise self._unavailable("listing", "our Jobs") from error
-        self._jobs = {job["metadata"]["name"]: job for job in items}
+        self._jobs = {job["metadata"]["name"]: _slim(job) for job in items}
         self._jobs_at = asked_at
         took = self._clock.monotonic() - asked_at
         self._jobs_ttl_s = max(JOBS_TTL_S, took * LISTING_SHARE)
@@ -268,6 +265,19 @@ def _jobs_path(namespace: str) -> str:
 
 def _job_path(child: Child) -> str:
     return f"{_jobs_path(child.namespace)}/{child.key}"
+
+
+def _slim(job: Mapping[str, Any]) -> dict[str, Any]:
+    """What is read of a Job; templates and managed fields of thousands would fill the memory."""
+    meta, spec = job["metadata"], job["spec"]
+    return {
+        "metadata": {key: meta[key] for key in _META if key in meta},
+        "spec": {key: spec[key] for key in ("completions", "suspend") if key in spec},
+        "status": job.get("status") or {},
+    }
+
+
+_META = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp")
 
 
 def _held(job: Mapping[str, Any]) -> HeldLease:

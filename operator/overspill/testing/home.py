@@ -42,6 +42,10 @@ class FakeHome:
         """The pods put there."""
         return self.pod_list
 
+    def pods_of(self, lease: str) -> Sequence[PodState]:
+        """Those of them that carry the lease's label."""
+        return [pod for pod in self.pod_list if pod.labels.get("overspill.dev/lease") == lease]
+
     def heartbeat_age_s(self, node: str) -> float | None:
         """What `ages` says."""
         return self.ages.get(node)

@@ -47,6 +47,10 @@ class NoHome:
         """None."""
         return ()
 
+    def pods_of(self, lease: str) -> Sequence[PodState]:
+        """None."""
+        return ()
+
     def heartbeat_age_s(self, node: str) -> float | None:
         """Never seen."""
         return None

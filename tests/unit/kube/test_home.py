@@ -197,3 +197,23 @@ async def test_requests_are_what_the_scheduler_counts(
     (found,) = home.pods()
     assert found.gpus == 2
     assert found.requests == {"cpu": "4", "nvidia.com/gpu": "2"}
+
+
+async def test_the_pods_of_a_lease_are_found_by_its_name_alone(
+    api: FakeApi, clock: FakeClock, home: KubeHome
+):
+    await api.put(f"{PODS}/a", pod(1, lease="gl-1"))
+    await api.put(f"{PODS}/b", pod(1, lease="gl-1"))
+    await api.put(f"{PODS}/c", pod(1, lease="gl-2"))
+    await clock.settle()
+    assert {p.name for p in home.pods_of("gl-1")} == {"a", "b"}
+    await api.put(f"{PODS}/a", pod(1, "Succeeded", lease="gl-1"))
+    await api.put(f"{PODS}/b", pod(1, lease="gl-2"))
+    await api.remove(f"{PODS}/c")
+    await clock.settle()
+    assert [(p.name, p.phase) for p in home.pods_of("gl-1")] == [("a", "Succeeded")]
+    assert [p.name for p in home.pods_of("gl-2")] == ["b"]
+    await api.remove(f"{PODS}/a")
+    await clock.settle()
+    assert home.pods_of("gl-1") == []
+    assert home.pods_of("gl-nobody") == []

@@ -39,7 +39,8 @@ async def end_lease(engine: Engine, lease: Lease) -> None:
 
 async def _end_home(engine: Engine, lease: Lease, provider: GatedProvider) -> None:
     """The child's name is unique: its absence, or its own end, is proof enough."""
-    handle = lease.handle or Handle(lease.key)
+    memo = engine.memory.steps.get(lease.name)  # a child that never was Active is known here only
+    handle = lease.handle or (memo.handle if memo else None) or Handle(lease.key)
     finished = lease.closing is not None and lease.closing.reason is ClosingReason.FINISHED
     if not (finished and engine.memory.phase(lease.name) in GONE):
         await provider.close(handle)

@@ -31,6 +31,8 @@ class Result:
     written: dict[What, int] = field(default_factory=dict)
     read: dict[What, int] = field(default_factory=dict)
     own_events: int = 0
+    restarts: int = 0
+    """How often the operator ended itself; its CPU and memory are then not told."""
     usage: dict[str, tuple[float, Usage]] = field(default_factory=dict)
     """Process → (CPU seconds before the storm, its usage after it)."""
 
@@ -43,6 +45,7 @@ def figures(result: Result) -> dict[str, Any]:
     return {
         "jobs": result.jobs,
         "nodes": result.nodes,
+        "operator_restarts": result.restarts,
         "complete": sum(1 for p in result.seen.phases.values() if p == "Complete"),
         "raw_creates_per_s": round(result.raw_per_s, 1),
         "job_creates_per_s": round(result.created.rate, 1),
@@ -141,6 +144,7 @@ def text(result: Result) -> str:
                 ("pod succeeded to job Complete", "end_to_told_s"),
             )
         ),
+        f"  operator started again          {f['operator_restarts']:8d} times",
         "",
         f"  operator writes per job life    {f['operator_writes_per_job']:8.2f}     "
         f"(allowed: {HOME_WRITES})",

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,13 +122,15 @@ async def _storm(
     to_stderr(f"storm: {size.jobs} GPUJobs")
     bodies = [load.storm_job(f"storm-{n:05d}", NAMESPACE, POD_SECONDS) for n in range(size.jobs)]
     result.created = await load.create_all(verbs, load.jobs_path(NAMESPACE), bodies)
-    seen = result.seen = follower.seen
-    await _until(lambda: len(seen.ended) >= size.jobs, lambda: _told(follower), size.limit_s)
+    result.seen = follower.seen
+    result.restarts = await _until_ended(follower, operator, size)
     await _quiet(bed, operator)
     later = await asyncio.to_thread(bed.metrics)
     result.written = writes.between(writes.scrape(scraped), writes.scrape(later))
     reads = (writes.scrape(each, writes.READS) for each in (scraped, later))
     result.read = writes.between(*reads)
+    if result.restarts:
+        del parts["operator"]
     result.usage = {name: (before[name].cpu_s, process.usage(pid)) for name, pid in parts.items()}
     events = await verbs.list_all(EVENTS)
     result.own_events = sum(1 for e in events if e.get("reportingController") == CONTROLLER)
@@ -151,14 +153,24 @@ def _told(follower: Follower) -> str:
     return f"{len(seen.leased)} placed, {len(seen.bound)} bound, {len(seen.ended)} ended"
 
 
-async def _until(done: Callable[[], bool], told: Callable[[], str], limit_s: float) -> None:
+async def _until_ended(follower: Follower, operator: OperatorProcess, size: Size) -> int:
+    """Waits for the last job's end; returns how often the operator had to be started again.
+
+    It ends itself when it cannot renew its leadership in time; the kubelet would start it anew.
+    """
     began = said = time.monotonic()
-    while not done() and time.monotonic() - began < limit_s:
+    starts = 0
+    while len(follower.seen.ended) < size.jobs and time.monotonic() - began < size.limit_s:
         await asyncio.sleep(0.25)
+        if not operator.running:
+            starts += 1
+            to_stderr(f"storm: the operator ended with {operator.exit_code}; starting it again")
+            await asyncio.to_thread(operator.restart)
         if time.monotonic() - said > 5:
             said = time.monotonic()
-            to_stderr(f"storm: {said - began:4.0f} s: {told()}")
-    to_stderr(f"storm: {time.monotonic() - began:4.0f} s: {told()}")
+            to_stderr(f"storm: {said - began:4.0f} s: {_told(follower)}")
+    to_stderr(f"storm: {time.monotonic() - began:4.0f} s: {_told(follower)}")
+    return starts
 
 
 async def _quiet(bed: Bed, operator: OperatorProcess) -> None:

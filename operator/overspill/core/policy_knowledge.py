@@ -98,7 +98,8 @@ def know(watched: Mapping[str, Watched], setting: Setting, tuning: Tuning) -> Kn
     lives = {name: _life(w, setting, tuning) for name, w in watched.items()}
     ordered = sorted(lives, key=lambda name: (lives[name].all_in, name))
     dependable = _dependable(ordered, watched, lives, setting, tuning)
-    cheap = [n for n in ordered if lives[n].all_in < tuning.cheap_below * dependable]
+    limit = tuning.cheap_below * dependable
+    cheap = [n for n in ordered if watched[n].price < limit]
     return Knowledge(
         setting,
         tuning,
@@ -148,17 +149,28 @@ def _together(
     """The cheap places as one: up while any of them is, at the price of the cheapest then."""
     if not names:
         return Life(UP_PRIOR, DOWN_PRIOR, 0.0, setting.reliable_price)
-    paid, ups = 0.0, []
+    used, ups = dict.fromkeys(names, 0), []
     for state in zip(*(watched[name].ups for name in names), strict=True):
-        first = next((i for i, is_up in enumerate(state) if is_up), None)
+        first = next((name for name, is_up in zip(names, state, strict=True) if is_up), None)
         ups.append(first is not None)
-        paid += lives[names[first]].all_in if first is not None else 0.0
+        if first is not None:
+            used[first] += 1
     up, down = _hazards(ups, setting.step, tuning)
-    seen = sum(ups)
-    price = paid / seen if seen else lives[names[0]].all_in
-    if len(names) == 1:
-        price = watched[names[0]].price
-    return Life(up, down, seen / len(ups) if ups else 0.0, price)
+    seen = sum(used.values())
+    if not seen:
+        return Life(up, down, 0.0, watched[names[0]].price)
+    prices = {n: _kept_up(watched[n], lives[n].up, up, setting, tuning) for n in names}
+    price = sum(prices[name] * count for name, count in used.items()) / seen
+    return Life(up, down, seen / len(ups), price)
+
+
+def _kept_up(
+    watched: Watched, own: Hazards, together: Hazards, setting: Setting, tuning: Tuning
+) -> float:
+    """A place's price with the starts that follow when it is lost and another one takes over."""
+    horizon = min(tuning.horizon, setting.work)
+    more = 1 / own.life(0.0, horizon) - 1 / together.life(0.0, horizon)
+    return watched.price + max(0.0, more) * (watched.price * setting.cold + watched.entry)
 
 
 def _hazards(ups: Sequence[bool], step: float, tuning: Tuning) -> tuple[Hazards, Hazards]:

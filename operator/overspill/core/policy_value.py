@@ -60,7 +60,9 @@ class Table:
         self._market, self._step = market, step
         self._works = math.ceil(work / step) + 1
         self._cold = market.cold / step
+        self._entry = market.price * market.cold + market.entry
         self._moves = [_moves(market, a, step) for a in range(2 * BUCKETS)]
+        self._survives = [market.up.survival(_age(a), market.cold) for a in range(BUCKETS)]
         self._idle: list[_Layer] = []
         self._reliable: list[_Layer] = []
         self._running: list[_Layer] = []
@@ -101,13 +103,9 @@ class Table:
         return self._entered(a, self._at(self._running, a, at - self._cold, work), at, work)
 
     def _entered(self, a: int, running: float, at: float, work: float) -> float:
-        survives = self._survives_start(a)
+        survives = self._survives[a]
         lost = self._at(self._idle, BUCKETS, at - self._cold, work)
-        paid = self._market.price * self._market.cold + self._market.entry
-        return paid + survives * running + (1 - survives) * lost
-
-    def _survives_start(self, a: int) -> float:
-        return self._market.up.survival(_age(a), self._market.cold)
+        return self._entry + survives * running + (1 - survives) * lost
 
     def _at(self, layers: list[_Layer], a: int, at: float, work: float) -> float:
         """Bilinear between the grid's points; past its end the last layer stands."""
@@ -123,67 +121,73 @@ class Table:
         return here + share * (there - here)
 
     def _add_layer(self) -> None:
-        """One more step of slack: first what runs on, then what may be entered, work by work."""
+        """One more step of slack, work by work; what is down first, for a start may fail."""
         slack = len(self._idle)
         idle: _Layer = [[0.0] for _ in range(2 * BUCKETS)]
         reliable: _Layer = [[0.0] for _ in range(2 * BUCKETS)]
         running: _Layer = [[0.0] for _ in range(BUCKETS)]
-        for layers, layer in (
-            (self._idle, idle),
-            (self._reliable, reliable),
-            (self._running, running),
-        ):
-            layers.append(layer)
+        waits = [self._waiting(slack, a) for a in range(2 * BUCKETS)]
+        self._idle.append(idle)
+        self._reliable.append(reliable)
+        self._running.append(running)
         for work in range(1, self._works):
-            self._fill(slack, work, (idle, reliable, running))
+            self._run(work, idle, running)
+            for a in reversed(range(2 * BUCKETS)):
+                best = min(waits[a][work], self._entering(a, slack, work))
+                reliable[a].append(min(self._staying(a, slack, work), best))
+                idle[a].append(min(best, self._relying(a, slack, work)))
 
-    def _fill(self, slack: int, work: int, layer: tuple[_Layer, _Layer, _Layer]) -> None:
-        idle, reliable, running = layer
-        market, step = self._market, self._step
+    def _waiting(self, slack: int, a: int) -> list[float]:
+        """The value of a step without work, for every work."""
+        if not slack:
+            return [_INFINITE] * self._works
+        before = self._idle[slack - 1]
+        (b, p), (c, q), (d, r) = self._moves[a]
+        return [
+            p * x + q * y + r * z for x, y, z in zip(before[b], before[c], before[d], strict=True)
+        ]
+
+    def _run(self, work: int, idle: _Layer, running: _Layer) -> None:
+        """A step of work at the unreliable place; its first move is the loss."""
+        paid = self._market.price * self._step
         for a in range(BUCKETS):
-            later = sum(
-                p * (running[b][work - 1] if b < BUCKETS else idle[b][work - 1])
-                for b, p in self._moves[a]
-            )
-            running[a].append(market.price * step + later)
-        for a in range(2 * BUCKETS):
-            moves = self._moves[a]
-            waits = (
-                sum(p * self._idle[slack - 1][b][work] for b, p in moves) if slack else _INFINITE
-            )
-            enters = self._entering(a, slack, work)
-            stays = market.reliable_price * step
-            stays += sum(p * reliable[b][work - 1] for b, p in moves)
-            if not slack:
-                stays = market.reliable_price * step * work
-            reliable[a].append(min(stays, waits, enters))
-            relied = market.reliable_price * market.cold + self._reliable_at(a, slack, work)
-            idle[a].append(min(waits, relied, enters))
+            (b, p), (c, q), (d, r) = self._moves[a]
+            later = p * idle[b][work - 1] + q * running[c][work - 1] + r * running[d][work - 1]
+            running[a].append(paid + later)
+
+    def _staying(self, a: int, slack: int, work: int) -> float:
+        """A step of work at the reliable place; without slack there is no way back."""
+        paid = self._market.reliable_price * self._step
+        if not slack:
+            return paid * work
+        (b, p), (c, q), (d, r) = self._moves[a]
+        layer, before = self._reliable[slack], work - 1
+        return paid + p * layer[b][before] + q * layer[c][before] + r * layer[d][before]
+
+    def _relying(self, a: int, slack: int, work: int) -> float:
+        """Entering the reliable place."""
+        price, at = self._market.reliable_price, slack - self._cold
+        if at <= 0:
+            return price * (self._market.cold + work * self._step)
+        return price * self._market.cold + self._grid(self._reliable, a, at, work)
 
     def _entering(self, a: int, slack: int, work: int) -> float:
         """Entering the unreliable place, which is possible only while it is up."""
         if a >= BUCKETS or slack < self._cold:
             return _INFINITE
         at = slack - self._cold
-        survives = self._survives_start(a)
-        paid = self._market.price * self._market.cold + self._market.entry
-        lost = self._grid(self._idle, BUCKETS, min(at, slack - 1.0), work)
-        return paid + survives * self._grid(self._running, a, at, work) + (1 - survives) * lost
-
-    def _reliable_at(self, a: int, slack: int, work: int) -> float:
-        at = slack - self._cold
-        if at <= 0:
-            return self._market.reliable_price * work * self._step
-        return self._grid(self._reliable, a, at, work)
+        survives = self._survives[a]
+        lost = self._grid(self._idle, BUCKETS, at, work)
+        running = self._grid(self._running, a, at, work)
+        return self._entry + survives * running + (1 - survives) * lost
 
     def _grid(self, layers: list[_Layer], a: int, at: float, work: int) -> float:
         """Between two layers that are both filled at this work."""
-        low = max(0, int(at))
-        share = max(0.0, at) - low
+        low = int(at)
         here = layers[low][a][work]
-        if share == 0:
+        if at == low:
             return here
-        return here + share * (layers[low + 1][a][work] - here)
+        return here + (at - low) * (layers[low + 1][a][work] - here)
 
 
 def _age(a: int) -> float:
@@ -193,19 +197,18 @@ def _age(a: int) -> float:
     return low if index == BUCKETS - 1 else (low + EDGES[index]) / 2
 
 
-def _moves(market: Market, a: int, step: float) -> list[tuple[int, float]]:
-    """Where a step leads: younger buckets grow older, and up turns down or down turns up."""
+_Move = tuple[int, float]
+
+
+def _moves(market: Market, a: int, step: float) -> tuple[_Move, _Move, _Move]:
+    """Where a step leads: to the other state, to the same bucket of age, to an older one."""
     is_up, age = a < BUCKETS, _age(a)
-    hazards = market.up if is_up else market.down
-    stays = hazards.survival(age, step)
+    stays = (market.up if is_up else market.down).survival(age, step)
     same, other = (0, BUCKETS) if is_up else (BUCKETS, 0)
     index = a % BUCKETS
-    older = 0.0
-    if index < BUCKETS - 1:
-        low = 0.0 if index == 0 else EDGES[index - 1]
-        older = min(1.0, step / (EDGES[index] - low))
-    target = max(index + 1, bucket(age + step)) if older else index
-    found = [(other, 1 - stays), (same + index, stays * (1 - older))]
-    if older:
-        found.append((same + min(target, BUCKETS - 1), stays * older))
-    return [(b, p) for b, p in found if p > 0]
+    if index == BUCKETS - 1:
+        return (other, 1 - stays), (a, stays), (a, 0.0)
+    low = 0.0 if index == 0 else EDGES[index - 1]
+    older = min(1.0, step / (EDGES[index] - low))
+    target = same + max(index + 1, bucket(age + step))
+    return (other, 1 - stays), (a, stays * (1 - older)), (target, stays * older)

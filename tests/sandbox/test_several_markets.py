@@ -131,3 +131,9 @@ def test_a_market_that_is_not_there_is_named() -> None:
     assert markets.known() == sorted(markets.known())
     with pytest.raises(ValueError, match="There is no market 'nobody'; there are akash"):
         markets.create("nobody")
+
+
+@pytest.mark.parametrize("action", markets.faults())
+def test_each_markets_own_faults_are_explained(action: str) -> None:
+    page = Path(__file__).parents[2] / "docs" / "sandbox.md"
+    assert f"`{action}`" in page.read_text(encoding="utf-8")

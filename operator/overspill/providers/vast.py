@@ -128,7 +128,7 @@ class Vast:
         """The refusal, once its leftover is destroyed; else nobody knows how it stands."""
         try:
             await self._api.destroy(made.contract)
-        except (Unavailable, RateLimited):
+        except ProviderError:
             return OpenUncertain(f"{made}, which could not be destroyed", provider=self.name)
         return NoCapacity(f"{made}, which was destroyed", provider=self.name)
 

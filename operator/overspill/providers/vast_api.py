@@ -49,6 +49,8 @@ _REFUSALS: tuple[tuple[str, type[ProviderError], str], ...] = (
     ("lacks credit", InsufficientFunds, "the account has too little credit"),
     ("invalid_price", OfferRejected, "the bid was refused"),
     ("not your own", OfferRejected, "the offer is for its host alone"),
+    ("auth_error", AuthRejected, "the key was refused"),
+    ("user key", AuthRejected, "the key was refused"),
 )
 """Documented refusals of a create by a piece of their text."""
 

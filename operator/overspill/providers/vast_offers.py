@@ -5,8 +5,10 @@ the storage is added, so that no price is quoted too low. Storage is billed per 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from overspill.core.gpus import canonical_model, gpu_info, interconnect_of
@@ -48,9 +50,7 @@ def query(config: Config, account: ProviderAccount, wanted: Requirements | None)
 
 def offer_of(ask: Ask, account: ProviderAccount, config: Config, now: datetime) -> Offer:
     """One ask as an offer."""
-    memory = (ask.gpu_ram / 1024).quantize(Decimal("0.1"))
-    model = canonical_model(ask.gpu_name, memory)
-    info = gpu_info(model)
+    hardware = _hardware(ask.gpu_name, ask.gpu_ram)
     spot = account.capacity_type is CapacityType.SPOT
     bid = bid_usd(ask, config) if spot else None
     return Offer(
@@ -59,14 +59,14 @@ def offer_of(ask: Ask, account: ProviderAccount, config: Config, now: datetime) 
         place=f"{account.name}/{ask.machine_id}",
         capacity_type=account.capacity_type,
         trust_tier=TrustTier.SECURE if ask.hosting_type == _DATACENTER else TrustTier.COMMUNITY,
-        gpu_model=model,
+        gpu_model=hardware.model,
         gpu_count=ask.num_gpus,
         price_usd_per_hour=_price(ask, config, bid),
         as_of=now,
         region=region_of(ask.geolocation),
-        gpu_memory_gib=info.memory_gib if info else memory,
-        compute_capability=_capability(ask) or (info.compute_capability if info else None),
-        interconnect=_interconnect(ask),
+        gpu_memory_gib=hardware.memory_gib,
+        compute_capability=_capability(ask) or hardware.compute_capability,
+        interconnect=InterconnectClass.NVLINK if ask.bw_nvlink else hardware.interconnect,
         reliability=ask.reliability2,
         verification=ask.verification or "",
         egress_usd_per_gib=(ask.inet_up_cost or Decimal(0)) * _GB_PER_GIB,
@@ -121,11 +121,26 @@ def _capability(ask: Ask) -> tuple[int, int] | None:
     return None if not ask.compute_cap else (ask.compute_cap // 100, ask.compute_cap % 100 // 10)
 
 
-def _interconnect(ask: Ask) -> InterconnectClass:
-    if ask.bw_nvlink:
-        return InterconnectClass.NVLINK
-    told = interconnect_of(ask.gpu_name)
-    return told if told is not InterconnectClass.NONE else InterconnectClass.PCIE
+@dataclass(frozen=True, slots=True)
+class _Hardware:
+    model: str
+    memory_gib: Decimal
+    compute_capability: tuple[int, int] | None
+    interconnect: InterconnectClass
+
+
+@lru_cache(maxsize=4096)
+def _hardware(name: str, ram_mb: Decimal) -> _Hardware:
+    """What a name and its memory mean; a search has thousands of asks and few models."""
+    memory = (ram_mb / 1024).quantize(Decimal("0.1"))
+    model = canonical_model(name, memory)
+    info, told = gpu_info(model), interconnect_of(name)
+    return _Hardware(
+        model,
+        info.memory_gib if info else memory,
+        info.compute_capability if info else None,
+        told if told is not InterconnectClass.NONE else InterconnectClass.PCIE,
+    )
 
 
 def _until(ask: Ask, now: datetime) -> datetime | None:

@@ -1,0 +1,242 @@
+"""io.net CaaS: containers for prepaid whole hours.
+
+Our key is the deployment's name, which the list gives back and a single read does not; the
+deployment's id is derived from the key, but nobody promises that a second order with it is
+refused (idempotency class B, with a long quarantine: a duplicate is paid for hours). `open` takes
+three steps: a quote, which only reads, looks for the key first and checks the whole price; the
+booking; a look at what was booked. The booked hours are the dead man's switch: they reach to the
+hard deadline and are never extended here. Nothing is refunded for hours that are not used.
+
+Settings in `ionet_config.py`, contract in `ports.Provider`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import httpx
+from cachetools import LRUCache
+
+from overspill.core.errors import (
+    LeaseNotFound,
+    NoCapacity,
+    OfferRejected,
+    RateLimited,
+    Unavailable,
+)
+from overspill.core.gpus import canonical_model
+from overspill.core.lease import Handle
+from overspill.core.observation import HeldLease, Observation
+from overspill.core.offer import Offer, Requirements
+from overspill.core.snapshot import ProviderAccount
+from overspill.core.vocabulary import ProviderType
+from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
+from overspill.providers._settings import settings_of
+from overspill.providers.ionet_api import Api, Shape
+from overspill.providers.ionet_config import DEFAULT_ENDPOINT, Config
+from overspill.providers.ionet_observe import (
+    ENDED,
+    NOT_BOOKED,
+    held_lease,
+    observation,
+    price_of,
+    status_of,
+)
+from overspill.providers.ionet_offers import offer_of
+from overspill.providers.ionet_request import IDLE_PORT, body_of, checked, no, shape_of
+from overspill.providers.ionet_wire import Deployment, Hardware, Place
+
+PROVIDER_TYPE = ProviderType.IO_NET
+PRICE_TOLERANCE = Decimal("1.001")
+"""The market rounds; a thousandth over the cap is no broken promise."""
+
+
+def create(account: ProviderAccount, credentials: Mapping[str, str], clock: Clock) -> "IoNet":
+    """The adapter of one account; opens no connection yet."""
+    return IoNet(account, settings_of(Config, account, credentials, DEFAULT_ENDPOINT), clock)
+
+
+class IoNet:
+    """One io.net account: the five calls of `ports.Provider`."""
+
+    def __init__(
+        self,
+        account: ProviderAccount,
+        config: Config,
+        clock: Clock,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.name = account.name
+        self.capabilities = _capabilities(config)
+        self._account, self._config, self._clock = account, config, clock
+        self._api = Api(account.name, config, clock, transport)
+        self._fees_percent: Decimal | None = None
+        self._unseen: LRUCache[str, float] = LRUCache(maxsize=4096)
+        """Since when a booked deployment has not been readable, on the monotonic clock."""
+
+    async def aclose(self) -> None:
+        """Ends the connections."""
+        await self._api.http.aclose()
+
+    async def offers(self, requirements: Requirements | None) -> Sequence[Offer]:
+        """The hardware list, with the fees that a quote told."""
+        kinds = await self._api.hardware()
+        fees = await self._fees(kinds)
+        now = self._clock.now()
+        found = [offer_of(kind, self._account, fees, now) for kind in kinds]
+        wanted = requirements.gpu.models if requirements else ()
+        return [o for o in found if o is not None and (not wanted or o.gpu_model in wanted)]
+
+    async def open(self, request: OpenRequest) -> OpenStep:
+        """Quotes, then books, then reads back: one of these per call."""
+        handle = request.handle
+        if handle is not None and handle.external_id:
+            return await self._booked(request, handle)
+        if handle is None or not handle.get("place"):
+            return await self._quoted(request)
+        shape = shape_of(request, self._config, self._clock.now())
+        shape = replace(shape, hours=min(shape.hours, int(handle.get("hours"))))
+        body = body_of(request, self._config, shape, int(handle.get("place")))
+        made = replace(handle, external_id=await self._api.deploy(body))
+        return OpenStep(made, False, message="waits for the booking")
+
+    async def observe(self, handle: Handle) -> Observation:
+        """One deployment as the market sees it now."""
+        found = await self._api.deployment(handle.external_id)
+        status = status_of(found)
+        if status in ENDED:
+            words = f"{self.name}: deployment {found.id} is over: {status}"
+            raise LeaseNotFound(words, provider=self.name, billed_usd=found.amount_paid)
+        workers = await self._api.workers(found.id) if status == "running" else []
+        port = int(handle.get("port", str(IDLE_PORT)))
+        return observation(found, workers, port, self._clock.now())
+
+    async def close(self, handle: Handle) -> None:
+        """Destroys the deployment; what was paid stays paid. By name when it has no id."""
+        known = [handle.external_id] if handle.external_id else await self._ids_of(handle.key)
+        for deployment in known:
+            self._unseen.pop(deployment, None)
+            await self._api.destroy(deployment)
+
+    async def leases(self) -> Sequence[HeldLease]:
+        """Every deployment of the account, ended ones too, with its name as key."""
+        return [held_lease(one) for one in await self._api.deployments()]
+
+    async def _ids_of(self, key: str) -> list[str]:
+        held = [held_lease(one) for one in await self._api.deployments()]
+        return [h.handle.external_id for h in held if h.is_live and h.handle.key == key]
+
+    async def _fees(self, kinds: Sequence[Hardware]) -> Decimal:
+        """What a quote adds to list prices, in percent; asked once, of anything that is free."""
+        if self._fees_percent is not None:
+            return self._fees_percent
+        for kind in kinds:
+            if kind.available <= 0:
+                continue
+            hardware = str(kind.hardware_id)
+            places = [p for p in await self._api.places(hardware, 1) if p.available_replicas > 0]
+            if places:
+                told = await self._api.price(Shape(hardware, 1, 1), places[0].id)
+                fees = told.ionet_fee_percent + told.currency_conversion_fee_percent
+                self._fees_percent = fees
+                return fees
+        return self._config.fee_percent
+
+    async def _quoted(self, request: OpenRequest) -> OpenStep:
+        """Reads only: is it there already, where is room, and what does all of it cost?"""
+        ports = checked(request).ports
+        shape = shape_of(request, self._config, self._clock.now())
+        known = await self._ids_of(request.key)
+        port = ("port", str(next(iter(ports), IDLE_PORT)))
+        if known:
+            handle = Handle(request.key, min(known), (port,))
+            return OpenStep(handle, False, retry_after=timedelta(0), message="is booked already")
+        place = await self._place(request, shape)
+        total = (await self._api.price(shape, place.id)).total_cost_usdc
+        self._check_price(request, shape, total)
+        data = (("hours", str(shape.hours)), ("place", str(place.id)), port)
+        return OpenStep(Handle(request.key, "", data), False, next_costs=True, message="is quoted")
+
+    async def _place(self, request: OpenRequest, shape: Shape) -> Place:
+        places = await self._api.places(shape.hardware, shape.gpus)
+        region = request.offer.region
+        allowed = {region} if region else {r for r in self._account.regions if len(r) == 2}
+        fitting = [
+            p for p in places if p.available_replicas > 0 and (not allowed or p.iso2 in allowed)
+        ]
+        if not fitting:
+            raise NoCapacity(f"{self.name}: no place has room for it now", provider=self.name)
+        return max(fitting, key=lambda place: (place.available_replicas, -place.id))
+
+    def _check_price(self, request: OpenRequest, shape: Shape, total: Decimal) -> None:
+        hourly = total / shape.hours
+        if hourly > request.max_usd_per_hour * PRICE_TOLERANCE:
+            raise no(request, f"it costs {hourly:.4f} USD per hour now, over the cap")
+        if total > request.max_total_usd * PRICE_TOLERANCE:
+            raise no(request, f"{shape.hours} hours cost {total:.4f} USD, over the lease's total")
+
+    async def _booked(self, request: OpenRequest, handle: Handle) -> OpenStep:
+        try:
+            found = await self._api.deployment(handle.external_id)
+        except LeaseNotFound:
+            return self._not_yet(handle)
+        self._unseen.pop(found.id, None)
+        status = status_of(found)
+        if status in ENDED:
+            words = f"{self.name}: the booking came to nothing ({status})"
+            raise NoCapacity(words, provider=self.name)
+        wrong = _wrong(request, found)
+        if wrong:
+            await self._drop(found.id)
+            raise OfferRejected(f"{self.name}: {wrong}; it is destroyed", provider=self.name)
+        price = price_of(found)
+        if status in NOT_BOOKED or price is None:
+            return OpenStep(handle, False, message="waits for its payment")
+        return OpenStep(handle, True, price_usd_per_hour=price)
+
+    def _not_yet(self, handle: Handle) -> OpenStep:
+        """A fresh deployment may not be readable yet; one that stays so was never there."""
+        now = self._clock.monotonic()
+        since = self._unseen.setdefault(handle.external_id, now)
+        if now - since > self.capabilities.not_found_grace.total_seconds():
+            words = f"{self.name}: deployment {handle.external_id} was booked and is gone"
+            raise NoCapacity(words, provider=self.name)
+        return OpenStep(handle, False, message="waits for the deployment to be listed")
+
+    async def _drop(self, deployment: str) -> None:
+        """Destroys what is given up; should that fail, the lease's closing does it again."""
+        try:
+            await self._api.destroy(deployment)
+        except (Unavailable, RateLimited):
+            return
+
+
+def _wrong(request: OpenRequest, found: Deployment) -> str:
+    """What is not as it was offered: price, number or model of GPUs; "" when all is well."""
+    price, cap = price_of(found), request.max_usd_per_hour
+    if price is not None and price > cap * PRICE_TOLERANCE:
+        return f"the deployment came at {price} USD per hour, over the cap of {cap}"
+    if found.total_gpus is not None and found.total_gpus < request.gpu_count:
+        return f"the deployment has {found.total_gpus} GPUs, {request.gpu_count} were asked for"
+    name = found.hardware_name
+    if name and canonical_model(name) != request.offer.gpu_model:
+        return f"the deployment has a {name}, a {request.offer.gpu_model} was offered"
+    return ""
+
+
+def _capabilities(config: Config) -> Capabilities:
+    timeout = timedelta(seconds=config.request_timeout_seconds)
+    lag = timedelta(seconds=config.list_lag_seconds)
+    return Capabilities(
+        idempotency=IdempotencyClass.B,
+        list_lag=lag,
+        quarantine=timedelta(seconds=config.quarantine_seconds),
+        request_timeout=timeout,
+        permit_validity=timeout + timedelta(seconds=10),
+        can_set_command=True,
+        restarts_exited=True,
+        has_dead_mans_switch=True,
+        offer_ttl=timedelta(seconds=config.offers_every_seconds),
+        not_found_grace=max(lag, timedelta(seconds=60)),
+    )

@@ -6,12 +6,18 @@ engine; the real markets' shapes are the sandbox's business.
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from overspill.core.errors import LeaseNotFound, NoCapacity, OpenUncertain, Unavailable
+from overspill.core.errors import (
+    LeaseNotFound,
+    NoCapacity,
+    OpenUncertain,
+    RateLimited,
+    Unavailable,
+)
 from overspill.core.lease import Handle
 from overspill.core.observation import HeldLease, Observation
 from overspill.core.offer import Offer, Requirements
@@ -47,6 +53,12 @@ class Lies:
     late_s: float = 0.0
     late: float = 0.0
     list_lag_s: float = 0.0
+    fail_after: float = 0.0
+    """An end is carried out, its answer is a 5xx."""
+    empty_list: float = 0.0
+    """A list that says 200 and holds nothing."""
+    refuse: float = 0.0
+    throttle: float = 0.0
 
 
 @dataclass
@@ -64,6 +76,12 @@ class FakeMarket:
     creates: list[str] = field(default_factory=list)
     closed_while_active: list[str] = field(default_factory=list)
     full: bool = False
+    run_s: float | None = None
+    """How long a workload runs until it succeeds by itself; None: until a test says so."""
+    on_create: Callable[[str], None] = lambda _key: None
+    """Told of every create that is carried out, before it is."""
+    on_close: Callable[["Held"], None] = lambda _held: None
+    """Told of every end of something that bills, before it is carried out."""
 
     def __post_init__(self) -> None:
         self.capabilities = Capabilities(
@@ -97,8 +115,11 @@ class FakeMarket:
             return self._known(request, request.handle)
         if self._happens(self.lies.fail_before):
             raise OpenUncertain("the connection broke", provider=self.name)
-        if self.full:
+        if self.full or self._happens(self.lies.refuse):
             raise NoCapacity("nothing left", provider=self.name)
+        if self._happens(self.lies.throttle):
+            wait = timedelta(seconds=3)
+            raise RateLimited("not now", provider=self.name, retry_after=wait)
         if self._happens(self.lies.late):
             asyncio.get_running_loop().call_later(self.lies.late_s, self._sell, request)
             raise OpenUncertain("no answer in time", provider=self.name)
@@ -114,6 +135,7 @@ class FakeMarket:
         held = next((h for h in self.sold if h.external_id == handle.external_id), None)
         if held is None or not held.is_live:
             raise LeaseNotFound("gone", provider=self.name)
+        self._age(held)
         return Observation(held.phase, exit_code=held.exit_code)
 
     async def close(self, handle: Handle) -> None:
@@ -121,15 +143,21 @@ class FakeMarket:
         self._maybe_unreadable()
         for held in self.sold:
             if held.external_id == handle.external_id and held.is_live:
+                self.on_close(held)
                 held.ended_at = self.clock.now()
                 self.closed_while_active.append(held.key)
+        if self._happens(self.lies.fail_after):
+            raise Unavailable("ended, but answered 502", provider=self.name)
 
     async def leases(self) -> Sequence[HeldLease]:
         """What is live and already listed."""
         self._maybe_unreadable()
+        if self._happens(self.lies.empty_list):
+            return []
         now = self.clock.monotonic()
+        echoes = self.klass is not IdempotencyClass.D
         return [
-            HeldLease(Handle(h.key, h.external_id), True, h.created_at)
+            HeldLease(Handle(h.key if echoes else "", h.external_id), True, h.created_at)
             for h in self.sold
             if h.is_live and h.visible_from <= now
         ]
@@ -151,6 +179,12 @@ class FakeMarket:
             if held.key == key and held.is_live:
                 held.ended_at = self.clock.now()
 
+    def _age(self, held: Held) -> None:
+        """A workload that ran long enough has succeeded."""
+        ran = (self.clock.now() - held.created_at).total_seconds()
+        if self.run_s is not None and ran >= self.run_s and held.exit_code is None:
+            held.phase, held.exit_code = Phase.SUCCEEDED, 0
+
     def _known(self, request: OpenRequest, handle: Handle) -> OpenStep:
         """A step with a handle only reads: what is there is complete, what is gone is refused."""
         for held in self.live():
@@ -164,6 +198,7 @@ class FakeMarket:
         return OpenStep(handle, is_complete=True, price_usd_per_hour=self.price * gpus)
 
     def _sell(self, request: OpenRequest) -> Held:
+        self.on_create(request.key)
         self.creates.append(request.key)
         known = [h for h in self.sold if h.key == request.key and h.is_live]
         if known and self.klass is IdempotencyClass.A:

@@ -10,11 +10,13 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
+from overspill.core.errors import OverspillError
 from overspill.core.snapshot import ProviderAccount
 from overspill.engine import run as engine_run
-from overspill.engine.accounts import Accounts
+from overspill.engine.accounts import Accounts, Factory
 from overspill.engine.context import Engine
 from overspill.engine.gate import EffectGate, GatedCluster
 from overspill.kube.cluster import KubeCluster
@@ -24,9 +26,9 @@ from overspill.kube.truth import Truth
 from overspill.ports import NodeState, PodState, Provider
 from overspill.serve.book import ReportBook
 from overspill.settings import Settings
-from overspill.testing.fakeapi import FakeApi
 from overspill.testing.market import FakeMarket, Lies
-from overspill.testing.virtualtime import START, LoopClock
+from overspill.testing.simfaults import FarMarket, FaultyApi, Line, SimApi, Wrongs
+from overspill.testing.virtualtime import LoopClock
 
 CLUSTER_ID = "0c1u5ter-0000-4000-8000-000000000000"
 NAMESPACE = "team"
@@ -89,16 +91,24 @@ class Simulation:
     settings: Mapping[str, Any] = field(default_factory=dict)
     sites: list[str] = field(default_factory=list)
     crashes: int = 0
+    is_over: bool = False
+    """Nothing crashes any more."""
     leaders: tuple[str, ...] = ("a",)
     """More than one: a split brain, each believing that it leads."""
+    wrongs: Wrongs = field(default_factory=Wrongs)
+    crashes_at: frozenset[int] = frozenset()
+    """More crashes, by the number of the passage, counted over all processes."""
+    prepare: Callable[[Engine], None] = lambda _engine: None
+    """Changes an engine before it runs: the harness of seeded bugs."""
 
     def __post_init__(self) -> None:
-        self.api = FakeApi(now=START.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        self.api = SimApi()
         self.clock = LoopClock()
         self.random = random.Random(self.seed)  # noqa: S311  (seeded, reproducible on purpose)
         self.market.dice = self.random
         self._engines: list[asyncio.Task[None]] = []
         self._stores: dict[str, Store] = {}
+        self.engines: dict[str, Engine] = {}
 
     async def start(self) -> None:
         """Writes the provider, then runs the engine; restarts it after every crash."""
@@ -153,48 +163,67 @@ class Simulation:
             try:
                 await self._run_engine(Leader(identity))
             except BaseExceptionGroup as group:
-                crashed, rest = group.split(Crash)
-                if rest is not None or crashed is None:
+                # An API server that does not answer the first LIST ends the process too.
+                ended, rest = group.split((Crash, OverspillError))
+                if rest is not None or ended is None:
                     raise
                 self.crashes += 1
                 await asyncio.sleep(2)
 
     async def _run_engine(self, leader: Leader) -> None:
-        store = Store()
-        gate = EffectGate(self.clock, self._failpoint)
-        cluster = KubeCluster(self.api, store, self.clock, CLUSTER_ID, leader.identity)
+        store, line = Store(), Line(leader.identity, self.wrongs, self.random)
+        clock = LoopClock(self.wrongs.skews.get(leader.identity, timedelta(0)))
+        gate = EffectGate(clock, self._failpoint)
+        api = FaultyApi(self.api, line)
+        cluster = KubeCluster(api, store, clock, CLUSTER_ID, leader.identity)
         engine = Engine(
             cluster=GatedCluster(cluster, gate),
-            accounts=Accounts(self._adapter, gate, self.clock),
-            clock=self.clock,
+            accounts=Accounts(self._adapter_on(line), gate, clock),
+            clock=clock,
             settings=Settings(**{"poll_period_s": 5, "drain_s": 0, **self.settings}),
-            reports=ReportBook(b"secret", self.clock),
+            reports=ReportBook(b"secret", clock),
             leader=leader,
             home=NoHome(),
             read_secret=self._no_secret,
             off_loop=_in_place,
         )
         store.listen(lambda kind, uid: engine_run.changed(engine, kind.value, uid))
-        self._stores[leader.identity] = store
+        self._stores[leader.identity], self.engines[leader.identity] = store, engine
+        self.prepare(engine)
         async with asyncio.TaskGroup() as group:
-            truth = Truth(self.api, store, self.clock)
+            truth = Truth(api, store, clock)  # type: ignore[arg-type]  # it lists and never watches
             await truth.list_once()
+            api.is_first_list = False
             group.create_task(truth.run())
             group.create_task(engine_run.run(engine))
 
     def _heard(self, change: str, obj: Mapping[str, Any]) -> None:
-        for store in self._stores.values():
+        for identity, store in self._stores.items():
+            if self.wrongs.ear_misses and self.random.random() < self.wrongs.ear_misses:
+                continue
+            lag = self.wrongs.ear_lag_s and self.random.random() * self.wrongs.ear_lag_s
+            if lag:
+                loop = asyncio.get_running_loop()
+                loop.call_later(lag, self._heard_late, identity, store, change, obj)
+            else:
+                _hear(store, change, obj)
+
+    def _heard_late(self, identity: str, store: Store, change: str, obj: Mapping[str, Any]) -> None:
+        if self._stores[identity] is store:  # else that process has died meanwhile
             _hear(store, change, obj)
 
     def _failpoint(self, site: str, moment: str) -> None:
-        if moment != self.crash_moment:
+        if moment != self.crash_moment or self.is_over:
             return
         self.sites.append(site)
-        if len(self.sites) == self.crash_at:
+        if len(self.sites) == self.crash_at or len(self.sites) in self.crashes_at:
             raise Crash
 
-    async def _adapter(self, account: ProviderAccount) -> tuple[Provider, str]:
-        return self.market, "same"
+    def _adapter_on(self, line: Line) -> Factory:
+        async def adapter(account: ProviderAccount) -> tuple[Provider, str]:
+            return FarMarket(self.market, line), "same"
+
+        return adapter
 
     async def _no_secret(self, namespace: str, name: str) -> None:
         return None

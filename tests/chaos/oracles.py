@@ -1,0 +1,136 @@
+"""The invariants I1 to I7 and I9 of the lease protocol, read from the market's ledger and from
+the API server's own objects, at the moment each thing happens; never from the operator's view.
+
+`history` attaches one `Oracles` to every simulation.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from overspill.kube.resources import LEASE_FINALIZER, Kind, item
+from overspill.ports import IdempotencyClass
+from overspill.testing.market import Held
+from overspill.testing.simulation import NAMESPACE, Simulation
+
+WANTED = ("Planned", "Opening", "Active", "Uncertain")
+NEXT = {
+    "Planned": {"Planned", "Opening", "Active", "Closing"},
+    "Opening": {"Opening", "Active", "Closing", "Uncertain"},
+    "Active": {"Active", "Closing"},
+    "Uncertain": {"Uncertain", "Active", "Closing"},
+    "Closing": {"Closing", "Closed"},
+    "Closed": {"Closed"},
+}
+
+
+class Oracles:
+    """Collects violations. `never` hold always; `bounded` hold while the network keeps within
+    what the market's class assumes, and are left out for histories that go beyond it."""
+
+    def __init__(self, sim: Simulation) -> None:
+        self.sim = sim
+        self.never: list[str] = []
+        self.bounded: list[str] = []
+        self.strict = True
+        """False once a person has taken a record or its finalizer away by force."""
+        self._committed: set[str] = set()
+        self._released: set[str] = set()
+        self._seq: dict[str, int] = defaultdict(int)
+        self._received: dict[str, int] = defaultdict(int)
+        self._states: dict[str, str] = {}
+        self._spent: dict[str, float] = {}
+        hears = sim.api.on_write
+        sim.api.on_write = lambda change, obj: (self._wrote(change, obj), hears(change, obj))[1]
+        sim.market.on_create, sim.market.on_close = self._create, self._close
+
+    def at_rest(self) -> list[str]:
+        """What must hold when all is quiet: nothing billed that no open record names."""
+        found = []
+        live = [h.key for h in self.sim.market.live()]
+        for key in sorted(set(live)):
+            record = self._record(key)
+            state = (record or {}).get("status", {}).get("state", "Planned")
+            if record is None or state not in WANTED:
+                found.append(f"leak: {key} is billed and its record is {state if record else 'gone'}")
+            if live.count(key) > 1:
+                found.append(f"double: {live.count(key)} things are billed under {key}")
+        return found
+
+    def _record(self, key: str) -> dict[str, Any] | None:
+        return self.sim.api.stored(item(Kind.LEASE, NAMESPACE, key))
+
+    def _wrote(self, change: str, obj: Mapping[str, Any]) -> None:
+        if obj.get("kind") == Kind.LEASE.value:
+            self._lease_wrote(change, obj)
+        elif obj.get("kind") == Kind.JOB.value:
+            self._job_wrote(obj)
+
+    def _lease_wrote(self, change: str, obj: Mapping[str, Any]) -> None:
+        key, status = obj["metadata"]["name"], obj.get("status") or {}
+        self._committed.add(key)
+        seq = int((status.get("permit") or {}).get("seq") or 0)
+        self._seq[key] = max(self._seq[key], seq)
+        state, before = status.get("state", "Planned"), self._states.get(obj["metadata"]["uid"])
+        self._states[obj["metadata"]["uid"]] = state
+        if before is not None and state not in NEXT[before]:
+            self.never.append(f"I5: {key} went from {before} to {state}")
+        held = LEASE_FINALIZER in (obj["metadata"].get("finalizers") or [])
+        if (change == "DELETED" or not held) and self.strict:
+            if state != "Closed":
+                self.never.append(f"I5: the finalizer of {key} went in state {state}")
+            self._released.add(key)
+            if any(h.key == key for h in self.sim.market.live()):
+                self.bounded.append(f"I3: {key} is released and still billed")
+        if change == "ADDED":
+            self._one_attempt(obj)
+
+    def _one_attempt(self, obj: Mapping[str, Any]) -> None:
+        uid = obj["spec"]["jobRef"]["uid"]
+        open_ones = [
+            key
+            for key in self._committed
+            if (found := self._record(key)) is not None
+            and found["spec"]["jobRef"]["uid"] == uid
+            and (found.get("status") or {}).get("state", "Planned") in WANTED
+        ]
+        if len(open_ones) > 1:
+            self.never.append(f"R9: {sorted(open_ones)} are open for one job")
+
+    def _job_wrote(self, obj: Mapping[str, Any]) -> None:
+        status, uid = obj.get("status") or {}, obj["metadata"]["uid"]
+        ends = [
+            c["type"]
+            for c in status.get("conditions") or []
+            if c["type"] in ("Complete", "Failed") and c["status"] == "True"
+        ]
+        if len(ends) > 1:
+            self.never.append(f"I7: {obj['metadata']['name']} ended twice: {ends}")
+        generation = obj["metadata"]["generation"]
+        if status.get("observedGeneration", 0) > generation:
+            self.never.append(f"I9: {obj['metadata']['name']} observed a generation to come")
+        spent = float((status.get("cost") or {}).get("spentUSD") or 0)
+        if spent < self._spent.get(uid, 0.0) - 0.01:
+            self.never.append(f"I9: cost fell from {self._spent[uid]} to {spent}")
+        self._spent[uid] = spent
+
+    def _create(self, key: str) -> None:
+        self._received[key] += 1
+        if key not in self._committed:
+            self.never.append(f"I1: {key} was sent without a committed record")
+        if self._received[key] > self._seq[key]:
+            self.never.append(f"I4: {self._received[key]} creates of {key}, seq {self._seq[key]}")
+        if key in self._released:
+            self.bounded.append(f"I3: {key} was created after its release")
+        recognised = self.sim.market.klass is IdempotencyClass.A
+        if not recognised and any(h.key == key for h in self.sim.market.live()):
+            self.bounded.append(f"I2: a second thing is sold under {key}")
+
+    def _close(self, held: Held) -> None:
+        record = self._record(held.key)
+        if record is None or not self.strict:
+            return
+        status = record.get("status") or {}
+        recorded = (status.get("handle") or {}).get("externalID")
+        if status.get("state") == "Active" and recorded == held.external_id:
+            self.never.append(f"I6: {held.key} was ended while Active and wanted")

@@ -74,6 +74,8 @@ class Checked(httpx.AsyncBaseTransport):
     spec: Spec
     undescribed: frozenset[str] = frozenset()
     """Statuses that are answered though the file does not list them, "PUT 402"."""
+    credential: tuple[str, str] = ("authorization", "Bearer ")
+    """The header with the key, and how its value begins."""
     operations: set[str] = field(default_factory=set)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -98,7 +100,9 @@ class Checked(httpx.AsyncBaseTransport):
         known = {p["name"] for p in given if p["in"] == "query"}
         sent = dict(request.url.params)
         assert set(sent) <= known, f"unknown parameters {set(sent) - known}"
-        assert request.headers.get("authorization", "").startswith("Bearer ")
+        header, start = self.credential
+        assert header in request.headers
+        assert request.headers[header].startswith(start)
         if "requestBody" in operation and request.content:
             place = (template, request.method.lower(), "requestBody", "content")
             body = json.loads(request.content)

@@ -120,12 +120,12 @@ class IoNet:
             await self._api.destroy(deployment)
 
     async def leases(self) -> Sequence[HeldLease]:
-        """Every deployment of the account, ended ones too, with its name as key."""
-        return [held_lease(one) for one in await self._api.deployments()]
+        """Every deployment of the account that is not over, with its name as key."""
+        held = [held_lease(one) for one in await self._api.deployments()]
+        return [one for one in held if one.is_live]
 
     async def _ids_of(self, key: str) -> list[str]:
-        held = [held_lease(one) for one in await self._api.deployments()]
-        return [h.handle.external_id for h in held if h.is_live and h.handle.key == key]
+        return [h.handle.external_id for h in await self.leases() if h.handle.key == key]
 
     async def _fees(self, kinds: Sequence[Hardware]) -> Decimal:
         """What a quote adds to list prices, in percent; asked once, of anything that is free."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from overspill.core.decision import Action, Decision
 from overspill.core.errors import Conflict, Gone, OverspillError
 from overspill.core.job import Job
-from overspill.core.lease import Lease
+from overspill.core.lease import Lease, lease_name
 from overspill.core.placement import plan
 from overspill.core.reasons import Reason
 from overspill.core.transition import WANTED_STATES
@@ -146,6 +146,9 @@ async def _plan_lease(engine: Engine, job: Job, decision: Decision) -> None:
     wanted = [x for x in leases if x.state in WANTED_STATES]
     if len(wanted) > (1 if decision.action is Action.MOVE else 0):
         return
+    if await _is_behind(engine, job, leases):
+        engine.want_place()
+        return
     attempt = max([job.last_attempt, *(x.attempt for x in leases)]) + 1
     account = engine.accounts.by_name[decision.offer.provider if decision.offer else ""]
     is_home = account.spec.type is ProviderType.IN_CLUSTER
@@ -159,6 +162,20 @@ async def _plan_lease(engine: Engine, job: Job, decision: Decision) -> None:
         engine.index.note(written.uid)
         engine.queue.add(engine.lease_key(written))
     await _announce(engine, job, decision, attempt)
+
+
+async def _is_behind(engine: Engine, job: Job, leases: list[Lease]) -> bool:
+    """Whether the job knows of an attempt whose lease our view has not seen yet.
+
+    Jobs and leases are heard through different ears, so another leader's lease may be heard of
+    later than the status that tells of it: R9 is judged by a quorum read then, which the view
+    learns from.
+    """
+    if job.last_attempt <= max((x.attempt for x in leases), default=0):
+        return False
+    name = lease_name(engine.cluster.cluster_id, job.ref.uid, job.last_attempt)
+    lease = await engine.cluster.lease(job.ref.namespace, name)
+    return lease is not None and lease.state in WANTED_STATES
 
 
 async def _with_digest(engine: Engine, lease: Lease) -> Lease:

@@ -73,6 +73,8 @@ class Memory:
     lost_since: dict[str, float] = field(default_factory=dict)
     losses: deque[tuple[float, str]] = field(default_factory=deque)
     orphans_seen: dict[str, set[str]] = field(default_factory=dict)
+    opening_since: dict[str, float] = field(default_factory=dict)
+    """When a lease that is not open yet was first looked at."""
 
     def note(self, lease: str, observation: Observation, now: float) -> bool:
         """Keeps an observation; True when its phase changed."""
@@ -102,7 +104,7 @@ class Memory:
         """Drops everything known of a lease that is no more."""
         for table in (
             self.steps, self.seen, self.opened_at, self.missing_since, self.absences,
-            self.bills, self.drains, self.degraded, self.lost_since,
+            self.bills, self.drains, self.degraded, self.lost_since, self.opening_since,
         ):  # fmt: skip
             table.pop(name, None)
         self.near_ceiling.discard(name)

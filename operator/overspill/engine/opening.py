@@ -27,21 +27,28 @@ from overspill.ports import IdempotencyClass, OpenStep
 
 log = logging.getLogger(__name__)
 
+IN_DOUBT = "the outcome of opening is unknown and this market cannot be asked"
+
 
 async def open_lease(engine: Engine, lease: Lease) -> None:
     """One step for a Planned or Opening lease; requeues itself while there is more to do."""
     why = await unwanted(engine, lease)
+    provider = engine.accounts.provider(lease.provider)
+    if provider is None and (why is None or lease.permit is not None):
+        engine.queue.add_after(engine.lease_key(lease), 5)
+        return
+    memo = engine.memory.steps.get(lease.name)
+    if provider is not None and _is_in_doubt(lease, provider, memo):
+        await record_lease(engine, transition.uncertain(lease, IN_DOUBT))
+        return
     if why is not None:
         await close_lease(engine, lease, why.reason, why.message)
         return
-    provider = engine.accounts.provider(lease.provider)
     if provider is None:
-        engine.queue.add_after(engine.lease_key(lease), 5)
         return
     if _is_too_old(engine, lease):
         await close_lease(engine, lease, ClosingReason.WITHDRAWN, "could not be opened in time")
         return
-    memo = engine.memory.steps.get(lease.name)
     if not provider.capabilities.needs_permits:
         await _open_free(engine, lease, provider, memo)
     elif lease.state is LeaseState.PLANNED:
@@ -52,10 +59,24 @@ async def open_lease(engine: Engine, lease: Lease) -> None:
         await _resolve(engine, lease, provider)
 
 
+def _is_in_doubt(lease: Lease, provider: GatedProvider, memo: StepMemo | None) -> bool:
+    """Class D: something may have been bought, and no list will ever show it under our key.
+
+    So not even an unwanted lease may be closed on the evidence of an empty list.
+    """
+    if provider.capabilities.idempotency is not IdempotencyClass.D or lease.permit is None:
+        return False
+    knows_id = lease.handle is not None and lease.handle.external_id != ""
+    knows_outcome = memo is not None and memo.seq == lease.permit.seq
+    return not knows_id and not knows_outcome
+
+
 def _is_too_old(engine: Engine, lease: Lease) -> bool:
-    age = (engine.clock.now() - lease.created_at).total_seconds()
-    limit = engine.settings.opening_limit_s
-    return not lease.is_home and age > limit
+    """Counted since this process first looked: the wall clocks of two machines may disagree,
+    and then every lease would be given up as soon as it is planned, over and over."""
+    now = engine.clock.monotonic()
+    since = engine.memory.opening_since.setdefault(lease.name, now)
+    return not lease.is_home and now - since > engine.settings.opening_limit_s
 
 
 async def _open_free(
@@ -112,8 +133,7 @@ async def _resolve(engine: Engine, lease: Lease, provider: GatedProvider) -> Non
     elif provider.capabilities.idempotency is IdempotencyClass.A:
         await _send(engine, lease, provider, None)
     elif provider.capabilities.idempotency is IdempotencyClass.D:
-        message = "the outcome of opening is unknown and this market cannot be asked"
-        await record_lease(engine, transition.uncertain(lease, message))
+        await record_lease(engine, transition.uncertain(lease, IN_DOUBT))
     elif wait > 0:
         engine.queue.add_after(engine.lease_key(lease), wait)
     else:
@@ -163,9 +183,16 @@ async def _attempt(
     """R4: one call, classified. None: handled here."""
     seq = lease.permit.seq if lease.permit else 0
     memo = engine.memory.steps.pop(lease.name, None)
+    began = engine.clock.monotonic()
     try:
         request = await open_request(engine, lease, handle)
-        step = await provider.open(request, timedelta(seconds=limit_s))
+        left = limit_s - (engine.clock.monotonic() - began)
+        if left <= 0:
+            # Reading the Secrets used up the permit: nothing was sent under it, and that is known.
+            engine.memory.steps[lease.name] = memo or StepMemo(seq, handle, next_costs=True)
+            engine.queue.add_failed(engine.lease_key(lease))
+            return None
+        step = await provider.open(request, timedelta(seconds=left))
     except SecretProblem as error:
         await _refused(engine, lease, error)
     except DEFINITIVE_NO as error:

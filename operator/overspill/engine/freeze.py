@@ -22,6 +22,8 @@ from overspill.runner.wrap import RunnerMode, wrapped, wrapped_template
 UNLIMITED = timedelta(days=366)
 """How long a job without any limit of its own may stay at home in one piece."""
 
+OWN_DEADLINE_MARGIN_S = 60
+
 PRICE_HEADROOM = Decimal("1.10")
 """An auction may end a little above its estimate, never above the job's own cap."""
 
@@ -86,7 +88,7 @@ def _home_request(engine: Engine, job: Job, lease: Lease, decision: Decision) ->
         template=wrapped_template(job.template, env, with_runner=job.checkpoint is not None),
         home_node=decision.home_node,
         report_url=url,
-        active_deadline_seconds=_whole_seconds(job),
+        active_deadline_seconds=_own_deadline(engine, job, lease),
         grace_period_seconds=_grace(job.template),
         labels=tuple(sorted(job.labels.items())),
     )
@@ -103,7 +105,7 @@ def _request(engine: Engine, job: Job, lease: Lease) -> LeaseRequest:
         num_nodes=job.num_nodes,
         workload=_with_runner(job, workload, env),
         report_url=url,
-        active_deadline_seconds=_whole_seconds(job),
+        active_deadline_seconds=_own_deadline(engine, job, lease),
         grace_period_seconds=_grace(job.template),
     )
 
@@ -136,6 +138,7 @@ def environment(
         "OVERSPILL_CLUSTER_ID": lease.cluster_id,
         "OVERSPILL_REPORT_URL": report_url,
         "OVERSPILL_RUNNER_MODE": mode.value,
+        "OVERSPILL_GRACE_SECONDS": str(_grace(job.template)),
         "OVERSPILL_HARD_DEADLINE": str(int(lease.hard_deadline.timestamp())),
     }
     if job.checkpoint is None:
@@ -148,8 +151,15 @@ def environment(
     return tuple((dict(known) | checkpoint).items())
 
 
-def _whole_seconds(job: Job) -> int | None:
-    return None if job.active_deadline is None else int(job.active_deadline.total_seconds())
+def _own_deadline(engine: Engine, job: Job, lease: Lease) -> int | None:
+    """Seconds after which the child ends itself, should nobody be there to end it.
+
+    The engine closes at the hard deadline; the margin leaves the first word to it.
+    """
+    if job.active_deadline is None:
+        return None
+    left = (lease.hard_deadline - engine.clock.now()).total_seconds()
+    return max(1, int(left)) + OWN_DEADLINE_MARGIN_S
 
 
 def _grace(template: Mapping[str, object]) -> int:

@@ -91,6 +91,10 @@ class SandboxRig:
     def keeper(self) -> HostKeeper:
         return HostKeeper(self.app.world, list(self.app.markets.values()))
 
+    def log(self, text: bytes) -> None:
+        """What the container has printed so far."""
+        self.app.world.executor.logs = lambda _: {"job-0": text}  # type: ignore[method-assign]  # the idle executor prints nothing
+
     def fault(self, action: str, **rule: Any) -> None:
         self.app.world.faults.add({"action": action, **rule})
 

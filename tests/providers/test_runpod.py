@@ -17,6 +17,7 @@ from overspill.core.errors import (
     RateLimited,
     Unavailable,
 )
+from overspill.core.lease import Handle
 from overspill.core.vocabulary import CapacityType, InterconnectClass, Phase, TrustTier
 from overspill.providers import runpod
 from overspill.providers.runpod_config import PROGRAM_IMAGES
@@ -285,3 +286,29 @@ def test_interruptible_pods_are_refused_when_the_account_is_made() -> None:
     spot = replace(account(), capacity_type=CapacityType.SPOT)
     with pytest.raises(ProviderError, match="rents no interruptible pods"):
         runpod.create(spot, {"apiKey": KEY}, ManualClock())
+
+
+async def test_the_log_is_read_out_of_the_event_stream(
+    rig: SandboxRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runpod, "SILENCE_S", 0.5)  # the stream never ends by itself
+    step = await drive(rig, rig.request())
+    rig.log("one\nzwei ä\nthree".encode())
+    lines = [line async for line in rig.provider.logs(step.handle, follow=False, tail=2)]
+    assert lines == ["zwei ä".encode(), b"three"]
+
+
+async def test_a_followed_log_ends_with_the_pod(rig: SandboxRig) -> None:
+    step = await drive(rig, rig.request())
+    rig.log(b"one")
+    lines = rig.provider.logs(step.handle, follow=True, tail=10)
+    assert await anext(lines) == b"one"
+    rig.log(b"one\ntwo")
+    assert await anext(lines) == b"two"
+    await rig.provider.close(step.handle)
+    assert await anext(lines, None) is None
+
+
+async def test_the_log_of_what_is_not_there_is_not_found(rig: SandboxRig) -> None:
+    with pytest.raises(LeaseNotFound):
+        [line async for line in rig.provider.logs(Handle("x", "1"), follow=False, tail=10)]

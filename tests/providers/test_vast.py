@@ -14,10 +14,13 @@ from overspill.core.errors import (
     OfferRejected,
     OpenUncertain,
     RateLimited,
+    Unavailable,
 )
+from overspill.core.lease import Handle
 from overspill.core.offer import GpuRequirements, Requirements
 from overspill.core.vocabulary import CapacityType, InterconnectClass, Phase, TrustTier
 from overspill.core.workload import PortableWorkload
+from overspill.providers.vast_logs import fetched
 from overspill.testing.contract import ProviderContract, drive
 
 from .akash_rig import WORKLOAD
@@ -272,3 +275,30 @@ async def test_close_that_does_not_stick_is_seen_in_the_list(rig: SandboxRig) ->
     ]
     await rig.provider.close(step.handle)
     assert await rig.provider.leases() == []
+
+
+async def test_the_log_is_fetched_without_the_key(rig: SandboxRig) -> None:
+    step = await drive(rig, rig.request())
+    rig.log(b"one\ntwo\nthree")
+    lines = [line async for line in rig.provider.logs(step.handle, follow=False, tail=10)]
+    assert lines == [b"one", b"two", b"three"]
+
+
+async def test_a_log_that_never_comes_is_said_so(rig: SandboxRig) -> None:
+    step = await drive(rig, rig.request())
+    rig.fault("status", path="/_s3/.*", status=403, body="<Error>AccessDenied</Error>")
+    with pytest.raises(Unavailable, match="did not bring it in time"):
+        [line async for line in rig.provider.logs(step.handle, follow=False, tail=10)]
+
+
+async def test_the_log_of_what_is_not_there_is_not_found(rig: SandboxRig) -> None:
+    with pytest.raises(LeaseNotFound):
+        [line async for line in rig.provider.logs(Handle("x", "1"), follow=False, tail=10)]
+
+
+async def test_a_log_at_a_plain_address_is_not_fetched_from_a_real_market(
+    rig: SandboxRig,
+) -> None:
+    lines = fetched("vast", "http://127.0.0.1/log", "https://console.vast.ai", rig.clock)
+    with pytest.raises(Unavailable, match="no https address"):
+        await anext(lines)

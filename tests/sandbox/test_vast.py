@@ -154,7 +154,10 @@ async def test_an_offline_host_is_not_paid(market: Market) -> None:
 async def test_logs_come_from_another_address(market: Market) -> None:
     id_ = (await market.take()).json()["new_contract"]
     told = await market.http.put(f"/api/v0/instances/request_logs/{id_}/", json={"tail": "10"})
-    assert (await market.http.get(told.json()["result_url"])).status_code == 200
+    address = told.json()["result_url"]
+    assert (await market.http.get(address)).status_code == 400  # with our key
+    async with httpx.AsyncClient(trust_env=False) as stranger:
+        assert (await stranger.get(address)).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ redirect, repeats nothing that costs, reads no more than it must, and raises onl
 import asyncio
 import ipaddress
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -157,6 +157,23 @@ class MarketHttp:
             raise self._refusal(call, status, headers, body)
         return body
 
+    async def lines(self, call: Call, idle_s: float) -> AsyncIterator[bytes]:
+        """The lines of an answer that goes on; ends with it, or after a silence of `idle_s`."""
+        await self._wait_for_pace(call)
+        patience = httpx.Timeout(self._limits.request_timeout_s, read=idle_s)
+        try:
+            async with self._client.stream(
+                call.method, call.path, params=dict(call.params), timeout=patience
+            ) as got:
+                if not got.is_success:
+                    raise self._refusal(call, got.status_code, got.headers, b"")
+                async for line in _split(got.aiter_bytes(), self._limits.error_bytes):
+                    yield line
+        except httpx.ReadTimeout:
+            return
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+            raise self.failure(call, f"the exchange broke ({type(error).__name__})") from None
+
     async def aclose(self) -> None:
         """Ends the connections."""
         await self._client.aclose()
@@ -250,6 +267,18 @@ class MarketHttp:
 
     def _words(self, call: Call, why: str) -> str:
         return f"{self._target.provider}: could not {call.doing}: {why}"
+
+
+async def _split(chunks: AsyncIterator[bytes], longest: int) -> AsyncIterator[bytes]:
+    """Whole lines without their ends; one that is too long is cut."""
+    rest = b""
+    async for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line[:longest].rstrip(b"\r")
+        rest = rest[:longest]
+    if rest:
+        yield rest
 
 
 def error_text(body: bytes) -> str:

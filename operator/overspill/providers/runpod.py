@@ -11,7 +11,7 @@ that waits 100 s. The list has pages that the published file does not know. Sett
 `runpod_config.py`, contract in `ports.Provider`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -42,6 +42,8 @@ from overspill.providers.runpod_request import body_of
 from overspill.providers.runpod_wire import Pod
 
 PROVIDER_TYPE = ProviderType.RUNPOD
+SILENCE_S = 3.0
+FOLLOWED_S = 3600.0
 PRICE_TOLERANCE = Decimal("1.001")
 """The market rounds; a thousandth over the cap is no broken promise."""
 
@@ -121,6 +123,12 @@ class RunPod:
         pods = await self._api.pods()
         domain = self._config.proxy_domain
         return [held_lease(pod, domain) for pod in pods if pod.status != TERMINATED]
+
+    async def logs(self, handle: Handle, *, follow: bool, tail: int) -> AsyncIterator[bytes]:
+        """The container's output. The stream never ends by itself: a silence ends it."""
+        idle_s = FOLLOWED_S if follow else SILENCE_S
+        async for line in self._api.log(handle.external_id, tail, idle_s):
+            yield line
 
     async def _ids_of(self, key: str) -> list[str]:
         pods = await self._api.pods()

@@ -3,10 +3,11 @@
 One `Api` per account; used by `runpod.py`. It knows paths and answers, and decides nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
+from pydantic import ValidationError
 
 from overspill.core.errors import (
     InsufficientFunds,
@@ -22,6 +23,7 @@ from overspill.providers._http import Call, MarketHttp, Target, error_text
 from overspill.providers.runpod_config import Config
 
 MOST_PAGES = 400
+MOST_LINES = 5000
 
 _NO_CAPACITY = (
     "no longer any instances available",
@@ -101,6 +103,24 @@ class Api:
             await self.http.no_content(call)
         except LeaseNotFound:
             return
+
+    async def log(self, pod: str, tail: int, idle_s: float) -> AsyncIterator[bytes]:
+        """The container's lines, oldest first, out of the market's event stream."""
+        call = Call(
+            "GET",
+            f"/v2/pods/{pod}/logs",
+            f"read the log of pod {pod}",
+            params={"source": "container", "tail": min(max(tail, 1), MOST_LINES)},
+        )
+        async for line in self.http.lines(call, idle_s):
+            if line.startswith(b"data:"):
+                yield self._line_of(call, line.removeprefix(b"data:"))
+
+    def _line_of(self, call: Call, event: bytes) -> bytes:
+        try:
+            return wire.LogEvent.model_validate_json(event).line.encode()
+        except ValidationError:
+            raise self.http.failure(call, "the answer is not what the API promises") from None
 
     def _not_made(self, status: int, body: bytes) -> ProviderError | None:
         def no(kind: type[ProviderError], why: str) -> ProviderError:

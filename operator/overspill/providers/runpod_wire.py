@@ -97,3 +97,9 @@ class Pods(Wire):
 
     pods: list[Pod]
     pagination: Pagination | None = None
+
+
+class LogEvent(Wire):
+    """One line of a log."""
+
+    line: str

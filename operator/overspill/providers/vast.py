@@ -11,7 +11,7 @@ and nothing promises that an exited container stays ended: a batch job needs rep
 what `restarts_exited` asks for. Settings in `vast_config.py`, contract in `ports.Provider`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -38,6 +38,7 @@ from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, 
 from overspill.providers._settings import settings_of
 from overspill.providers.vast_api import Api, MadeAnyway
 from overspill.providers.vast_config import DEFAULT_ENDPOINT, Config
+from overspill.providers.vast_logs import fetched
 from overspill.providers.vast_observe import held_lease, observation
 from overspill.providers.vast_offers import offer_of, query
 from overspill.providers.vast_request import body_of
@@ -110,6 +111,12 @@ class Vast:
     async def balance_usd(self) -> Decimal:
         """The account's credit."""
         return await self._api.balance_usd()
+
+    async def logs(self, handle: Handle, *, follow: bool, tail: int) -> AsyncIterator[bytes]:
+        """The container's output so far; the market has no stream that could be followed."""
+        address = await self._api.log_address(handle.external_id, tail)
+        async for line in fetched(self.name, address, self._config.endpoint, self._clock):
+            yield line
 
     async def _ids_of(self, key: str) -> list[str]:
         found = await self._api.instances(label=key)

@@ -134,6 +134,16 @@ class Api:
                 f"{self.name}: the market did not destroy instance {contract}", provider=self.name
             )
 
+    async def log_address(self, contract: str, tail: int) -> str:
+        """Where the market will put the last lines of an instance's output."""
+        call = Call(
+            "PUT",
+            f"/api/v0/instances/request_logs/{contract}/",
+            f"ask for the log of instance {contract}",
+            body={"tail": str(tail)},
+        )
+        return (await self.http.read(call, wire.LogAddress)).result_url
+
     async def balance_usd(self) -> Decimal:
         """What the account can still spend."""
         call = Call("GET", "/api/v0/users/current", "read the balance")

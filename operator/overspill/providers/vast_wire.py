@@ -112,6 +112,12 @@ class Done(Wire):
     success: bool = True
 
 
+class LogAddress(Wire):
+    """Where a log will be."""
+
+    result_url: str
+
+
 class User(Wire):
     """The account. `credit` is what it can spend; `balance` where that is not told."""
 

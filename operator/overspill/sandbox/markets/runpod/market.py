@@ -24,6 +24,7 @@ from overspill.sandbox.markets.runpod.create import (
 )
 from overspill.sandbox.markets.runpod.errors import NO_CAPACITY, ProblemError, invalid
 from overspill.sandbox.markets.runpod.graphql import GraphQl
+from overspill.sandbox.markets.runpod.logs import stream_log
 from overspill.sandbox.options import SandboxOptions
 from overspill.sandbox.rentals import Rates, Rental, RentalMarket, Rentals
 from overspill.sandbox.supply import Host, Slice
@@ -75,6 +76,7 @@ class RunPodMarket(RentalMarket):
             ("GET", "/v2/pods/{id}", self._read),
             ("DELETE", "/v2/pods/{id}", self._terminate),
             ("POST", "/v2/pods/{id}/action", self._act),
+            ("GET", "/v2/pods/{id}/logs", self._logs),
             ("POST", "/graphql", self._graphql),
         ]
         return [web.route(method, path, self._guarded(h)) for method, path, h in made]
@@ -205,6 +207,13 @@ class RunPodMarket(RentalMarket):
             raise ProblemError(400, f"the sandbox does not know the action {action!r}")
         return web.json_response(self._pod(rental))
 
+    async def _logs(self, request: web.Request) -> web.StreamResponse:
+        rental = self._held(request)
+        stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await stream.prepare(request)
+        await stream_log(self.world, rental, stream, int(request.query.get("tail", "100")))
+        return stream
+
     def _pod(self, rental: Rental) -> dict[str, Any]:
         found = wire.pod_json(self.rentals, rental)
         unknown = self.world.faults.take("cost_unknown", key=rental.key)
@@ -234,8 +243,9 @@ class RunPodMarket(RentalMarket):
                 answer = await handler(request)
             except ProblemError as problem:
                 answer = problem.answer()
-            answer.headers["RateLimit-Policy"] = '"minute";q=60;w=60'
-            answer.headers["RateLimit"] = '"minute";r=59;t=60'
+            if not answer.prepared:
+                answer.headers["RateLimit-Policy"] = '"minute";q=60;w=60'
+                answer.headers["RateLimit"] = '"minute";r=59;t=60'
             return answer
 
         return guarded

@@ -167,6 +167,8 @@ class VastMarket(RentalMarket):
         return web.json_response({"success": True, "result_url": url, "msg": ""})
 
     async def _log_file(self, request: web.Request) -> web.Response:
+        if "Authorization" in request.headers:  # an object store takes no second key
+            return web.Response(status=400, text="<Error>InvalidArgument</Error>")
         rental = self.rentals.all.get(request.match_info["id"])
         logs = self.world.executor.logs(rental.lease_name) if rental else {}
         return web.Response(body=b"".join(logs.values()), content_type="text/plain")

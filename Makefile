@@ -29,6 +29,10 @@ demo-trace: venv ## At least 300 jobs of a real GPU trace on 100 simulated nodes
 bench-storm: venv ## 2,000 GPUJobs at once on 200 simulated nodes: writes, latencies, CPU, memory
 	@$(PY) -m benchmarks.storm
 
+.PHONY: bench-placement
+bench-placement: venv ## Our placement against the published policies and the optimum, on the shared traces
+	@$(PY) -m benchmarks.placement
+
 .PHONY: test presubmit
 test: presubmit ## Everything CI runs
 presubmit: venv ## Generated files, lint, types, contracts, and all tests

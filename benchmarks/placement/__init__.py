@@ -1,1 +1,1 @@
-"""The placement benchmark: jobs with a deadline replayed on real traces of GPUs that come and go."""
+"""The placement benchmark: jobs with a deadline on real traces of GPUs that come and go."""

@@ -1,4 +1,7 @@
-"""Ratios to the optimum with bootstrap intervals, drawn over places and starts. Called by `table`."""
+"""Ratios to the optimum with bootstrap intervals, drawn over places and starts.
+
+Called by `table`.
+"""
 
 from __future__ import annotations
 

@@ -101,7 +101,8 @@ class _Choice:
             return Answer(self._best(cheap).name, "a cheap place is up", costs)
         if costs.idle < costs.reliable:
             return Answer(None, "waiting for a cheap place costs less", costs)
-        return Answer(self._best(serving).name, "waiting costs more than it saves", costs)
+        others = [o for o in serving if o.name not in self._known.cheap]
+        return Answer(self._best(others).name, "waiting costs more than it saves", costs)
 
     def _costs(self, cheap: Sequence[Option]) -> Costs:
         known = self._known
@@ -118,7 +119,7 @@ class _Choice:
         )
 
     def _best(self, serving: Sequence[Option]) -> Option:
-        """The least all-in rate; what is held stays unless a move saves clearly more than it costs."""
+        """The least all-in rate; what is held is left only for clearly more than a move costs."""
         best = min(serving, key=lambda o: (self._rate(o), o.name))
         held = self._held
         if held is None or held not in serving or best is held:

@@ -22,7 +22,7 @@ DOWN_PRIOR = Hazards((1.2, 0.6, 0.25, 0.08))
 class Tuning:
     """What was chosen on the tuning split; docs/designs/0003-placement-policy.md says how."""
 
-    weight: float = 2.0
+    weight: float = 0.5
     """Ends at the prior's rate added to every bucket of age."""
     dependable_share: float = 0.95
     cheap_below: float = 0.75

@@ -1,0 +1,1 @@
+"""Dispersed's jobs as a tenant sees them, after its documentation and official examples."""

@@ -70,20 +70,19 @@ class _Choice:
         )
 
     def answer(self) -> Answer:
+        """The wish where it is safe; else the best of what is."""
         wish = self._wish()
         option = next((o for o in self._q.options if o.name == wish.place), None)
-        if option is not None and option.is_reliable:
+        if self._is_safe(option):
             return wish
-        if is_safe(self._footing, self._start_of(option)):
-            return wish
-        if self._held is not None and self._held is not option and self._is_safe_to_stay():
-            return Answer(self._held.name, "too little slack to move", wish.costs)
-        return Answer(self._fallback().name, "too little slack for luck", wish.costs)
+        best = self._best([o for o in self._q.options if o.is_up and self._is_safe(o)])
+        place = self._fallback() if best.is_reliable else best
+        return Answer(place.name, "too little slack for luck", wish.costs)
 
-    def _is_safe_to_stay(self) -> bool:
-        return self._held is not None and (
-            self._held.is_reliable or is_safe(self._footing, self._q.start_left)
-        )
+    def _is_safe(self, option: Option | None) -> bool:
+        if option is not None and option.is_reliable:
+            return True
+        return is_safe(self._footing, self._start_of(option))
 
     def _start_of(self, option: Option | None) -> float | None:
         if option is None:
@@ -106,9 +105,9 @@ class _Choice:
 
     def _costs(self, cheap: Sequence[Option]) -> Costs:
         known = self._known
-        if not known.cheap:
-            return Costs(float("inf"), 0.0, float("inf"))
         others = [o for o in self._q.options if o.name in known.cheap]
+        if not others:
+            return Costs(float("inf"), 0.0, float("inf"))
         age = max(o.age for o in cheap) if cheap else min(o.age for o in others)
         slack = self._footing.slack - self._footing.fallback_start - self._q.at_risk
         held = self._held

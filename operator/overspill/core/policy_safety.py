@@ -22,6 +22,10 @@ class Footing:
     """Work that a loss destroys at most."""
 
 
+_ROUNDING = 1e-9
+"""Sums of fractions of an hour that are equal may differ in their last digit."""
+
+
 def is_safe(footing: Footing, cold: float | None) -> bool:
     """Whether an unreliable place that still starts for `cold` may be used until the next chance.
 
@@ -30,4 +34,4 @@ def is_safe(footing: Footing, cold: float | None) -> bool:
     """
     eaten = footing.until_next if cold is None else min(cold, footing.until_next)
     at_risk = 0.0 if cold is None else footing.at_risk
-    return footing.slack - eaten >= footing.fallback_start + at_risk
+    return footing.slack - eaten >= footing.fallback_start + at_risk - _ROUNDING

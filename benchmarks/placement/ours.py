@@ -28,8 +28,14 @@ class Overspill:
 
     def choose(self, view: View) -> int | None:
         """The operator's answer, as a place of the world."""
-        known = self._known(view)
-        question = Question(
+        place = choose(self.question(view), self.known(view)).place
+        if place is None:
+            return None
+        return next(i for i, p in enumerate(view.world.places) if p.name == place)
+
+    def question(self, view: View) -> Question:
+        """What the operator's function is asked."""
+        return Question(
             options=[self._option(view, i) for i in range(len(view.world.places))],
             work=view.left_s / 3600,
             time=view.time_s / 3600,
@@ -38,12 +44,9 @@ class Overspill:
             start_left=view.overhead_s / 3600,
             at_risk=view.job.loss_s / 3600,
         )
-        place = choose(question, known).place
-        if place is None:
-            return None
-        return next(i for i, p in enumerate(view.world.places) if p.name == place)
 
-    def _known(self, view: View) -> Knowledge:
+    def known(self, view: View) -> Knowledge:
+        """What the week before this tick taught."""
         every = max(1, LEARN_S // view.world.tick_s)
         at = max(view.tick - view.tick % every, view.job.start if view.tick < every else 0)
         world = view.world

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from overspill.core.policy_lifetime import Hazards, Run, bucket, learn
 
 FLAT = Hazards((0.5, 0.5, 0.5, 0.5))

@@ -1,6 +1,7 @@
 """The net: what may be taken away is used only while the fallback can still make it."""
 
 import pytest
+
 from overspill.core.policy_safety import Footing, is_safe
 
 START = 0.2

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from overspill.core.policy_lifetime import Hazards
 from overspill.core.policy_value import Market, State, Table
 

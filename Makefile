@@ -46,6 +46,12 @@ test-unit: venv ## The tests that need no cluster
 test-cluster: venv ## The tests on a real control plane
 	@$(PY) -m pytest -q tests/bed tests/cluster tests/helm
 
+.PHONY: chaos chaos-full
+chaos: venv ## Money safety under faults: model, simulated histories, crashes, seeded bugs
+	@$(PY) -m benchmarks.chaos
+chaos-full: venv ## The same with 10,000 histories, 500 double crashes and the larger models
+	@$(PY) -m benchmarks.chaos --seeds 10000 --pairs 500 --large
+
 .PHONY: lint
 lint: venv ## ruff, mypy --strict, import-linter
 	@hack/lint

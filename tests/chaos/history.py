@@ -50,7 +50,7 @@ class Plan:
 
 def planned(seed: int) -> Plan:
     """The history of a seed. Two in three seeds are mild in most ways, so that causes show."""
-    dice = random.Random(seed)
+    dice = random.Random(seed)  # noqa: S311  (reproducible on purpose)
     klass = dice.choice([A, A, B, B, B, C, C, D])
     leaders = ("a", "b") if dice.random() < 0.35 else ("a",)
     wrongs = _wrongs(dice, leaders)
@@ -70,6 +70,36 @@ def planned(seed: int) -> Plan:
         settings={"sweep_period_s": dice.choice([30, 60])},
         beyond=bool(wrongs.pauses),
     )
+
+
+def provoking(seed: int) -> Plan:
+    """As `planned`, but every history is rough: for showing that a seeded bug is caught."""
+    dice = random.Random(seed)  # noqa: S311  (reproducible on purpose)
+    plan = planned(seed)
+    plan.klass = [B, A, C, D, B][seed % 5]
+    plan.beyond = False
+    plan.leaders = ("a", "b") if seed % 2 else ("a",)
+    plan.lies = Lies(
+        lose_answer=dice.choice([0.3, 0.6]),
+        late=dice.choice([0.3, 0.6]),
+        late_s=dice.choice([15, 30, 50]),
+        list_lag_s=dice.choice([0, 5]),
+        fail_read=dice.choice([0, 0.3]),
+        fail_after=dice.choice([0, 0.3]),
+    )
+    skew = timedelta(seconds=dice.choice([0, 0, 3000]))
+    plan.wrongs = Wrongs(
+        api_lose=dice.choice([0, 0.1]),
+        ear_lag_s=dice.choice([0.0, 5.0, 20.0]),
+        ear_misses=dice.choice([0, 0.3]),
+        stale_s=dice.choice([0, 60]),
+        skews={x: skew for x in plan.leaders} if skew else {},
+    )
+    plan.jobs = dice.choice([1, 3, 6])
+    plan.actions = [(dice.uniform(1, STORM_S / 2), dice.choice(ACTIONS)) for _ in range(6)]
+    if seed % 6 == 5:
+        plan.actions.append((dice.uniform(20, 40), "lose-records"))
+    return plan
 
 
 def _maybe(dice: random.Random, top: float, chance: float = 0.4) -> float:
@@ -147,13 +177,13 @@ class _History:
     def __init__(self, plan: Plan, sim: Simulation) -> None:
         self.plan = plan
         self.sim = sim
-        self.dice = random.Random(plan.seed + 1)
+        self.dice = random.Random(plan.seed + 1)  # noqa: S311  (reproducible on purpose)
         self.names = [f"job-{n}" for n in range(plan.jobs)]
 
     async def live(self) -> list[str]:
         """Storm, calm, verdict."""
         await self.sim.start()
-        oracles = Oracles(self.sim)
+        self.oracles = oracles = Oracles(self.sim)
         for name in self.names:
             await self.sim.apply(name)
         person = asyncio.create_task(self._resolving())
@@ -197,8 +227,20 @@ class _History:
             case "vanish":
                 for held in self.sim.market.live()[:1]:
                     self.sim.market.vanish(held.key)
+            case "lose-records":
+                await self._lose_records()
             case "touch" | "delete-lease":
                 await self._meddle(action)
+
+    async def _lose_records(self) -> None:
+        """The CRDs are deleted: every GPUJob and GPULease is gone, whatever is running."""
+        self.oracles.records_are_lost()
+        for kind, found in ((Kind.JOB, await self.sim.jobs()), (Kind.LEASE, await self._keyed())):
+            for name in found:
+                await self.sim.api.remove(item(kind, NAMESPACE, name))
+
+    async def _keyed(self) -> dict[str, Any]:
+        return {x["metadata"]["name"]: x for x in await self.sim.leases()}
 
     async def _meddle(self, action: str) -> None:
         """Somebody else writes our objects: versions move, or a record is deleted by hand."""
@@ -246,5 +288,6 @@ class _History:
     async def _phases(self) -> dict[str, Any]:
         jobs = {n: j.get("status", {}).get("phase") for n, j in (await self.sim.jobs()).items()}
         return jobs | {
-            x["metadata"]["name"]: (x.get("status") or {}).get("state") for x in await self.sim.leases()
+            x["metadata"]["name"]: (x.get("status") or {}).get("state")
+            for x in await self.sim.leases()
         }

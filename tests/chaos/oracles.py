@@ -40,19 +40,30 @@ class Oracles:
         self._received: dict[str, int] = defaultdict(int)
         self._states: dict[str, str] = {}
         self._spent: dict[str, float] = {}
+        self._deleted = False
+        self._must_live: list[str] = []
         hears = sim.api.on_write
         sim.api.on_write = lambda change, obj: (self._wrote(change, obj), hears(change, obj))[1]
         sim.market.on_create, sim.market.on_close = self._create, self._close
 
+    def records_are_lost(self) -> None:
+        """The CRDs are gone: from here on the breaker must hold, a person decides."""
+        self.strict = False
+        self._must_live = [h.external_id for h in self.sim.market.live()]
+
     def at_rest(self) -> list[str]:
         """What must hold when all is quiet: nothing billed that no open record names."""
         found = []
+        if not self.strict:
+            return found
         live = [h.key for h in self.sim.market.live()]
         for key in sorted(set(live)):
             record = self._record(key)
             state = (record or {}).get("status", {}).get("state", "Planned")
             if record is None or state not in WANTED:
-                found.append(f"leak: {key} is billed and its record is {state if record else 'gone'}")
+                found.append(
+                    f"leak: {key} is billed and its record is {state if record else 'gone'}"
+                )
             if live.count(key) > 1:
                 found.append(f"double: {live.count(key)} things are billed under {key}")
         return found
@@ -75,6 +86,8 @@ class Oracles:
         self._states[obj["metadata"]["uid"]] = state
         if before is not None and state not in NEXT[before]:
             self.never.append(f"I5: {key} went from {before} to {state}")
+        if state == "Closing" and before != "Closing":
+            self._still_wanted(obj)
         held = LEASE_FINALIZER in (obj["metadata"].get("finalizers") or [])
         if (change == "DELETED" or not held) and self.strict:
             if state != "Closed":
@@ -82,6 +95,7 @@ class Oracles:
             self._released.add(key)
             if any(h.key == key for h in self.sim.market.live()):
                 self.bounded.append(f"I3: {key} is released and still billed")
+        self._deleted = self._deleted or change == "DELETED"
         if change == "ADDED":
             self._one_attempt(obj)
 
@@ -110,9 +124,24 @@ class Oracles:
         if status.get("observedGeneration", 0) > generation:
             self.never.append(f"I9: {obj['metadata']['name']} observed a generation to come")
         spent = float((status.get("cost") or {}).get("spentUSD") or 0)
-        if spent < self._spent.get(uid, 0.0) - 0.01:
+        if spent < self._spent.get(uid, 0.0) - 0.01 and self._is_comparable():
             self.never.append(f"I9: cost fell from {self._spent[uid]} to {spent}")
         self._spent[uid] = spent
+
+    def _any_record(self) -> bool:
+        return any(self._record(key) is not None for key in self._committed)
+
+    def _still_wanted(self, obj: Mapping[str, Any]) -> None:
+        """JobGone is a word about the API server's truth: the job must really be gone."""
+        closing = (obj.get("status") or {}).get("closing") or {}
+        job = self.sim.api.stored(item(Kind.JOB, NAMESPACE, obj["spec"]["jobRef"]["name"]))
+        same = job is not None and job["metadata"]["uid"] == obj["spec"]["jobRef"]["uid"]
+        if closing.get("reason") == "JobGone" and same:
+            self.never.append(f"I6: {obj['metadata']['name']} closes as JobGone, its job exists")
+
+    def _is_comparable(self) -> bool:
+        """Running cost is derived from each leader's own clock and from the ledger's entries."""
+        return not self.sim.wrongs.skews and not self._deleted
 
     def _create(self, key: str) -> None:
         self._received[key] += 1
@@ -127,6 +156,8 @@ class Oracles:
             self.bounded.append(f"I2: a second thing is sold under {key}")
 
     def _close(self, held: Held) -> None:
+        if held.external_id in self._must_live and not self._any_record():
+            self.never.append(f"R7: {held.key} was ended though all records are gone")
         record = self._record(held.key)
         if record is None or not self.strict:
             return

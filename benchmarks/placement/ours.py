@@ -1,6 +1,7 @@
 """Ours: hands what the benchmark lets a policy see to the operator's own decision function.
 
-Nothing is decided here. The past is learnt anew every six hours of a trace, from a week of it.
+Nothing is decided here. Lives are
+learnt anew every hour of a trace and the value table every six, from a week of past.
 Called by the suites.
 """
 
@@ -13,10 +14,11 @@ from benchmarks.placement.history import past
 from benchmarks.placement.simulate import View
 from benchmarks.placement.world import World
 from overspill.core.policy import Option, Question, choose
-from overspill.core.policy_knowledge import Knowledge, Setting, Tuning, Watched, know
+from overspill.core.policy_knowledge import Knowledge, Setting, Tuning, Watched, know, refresh
 
 WEEK_S = 7 * 24 * 3600
 LEARN_S = 6 * 3600
+REFRESH_S = 3600
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,11 @@ class Overspill:
 
     def known(self, view: View) -> Knowledge:
         """What the week before this tick taught."""
-        every = max(1, LEARN_S // view.world.tick_s)
-        at = max(view.tick - view.tick % every, view.job.start if view.tick < every else 0)
         world = view.world
         longest = max(view.job.ticks * world.tick_s, 2 * view.job.work_s) - view.job.work_s
-        return _learnt(
-            world.name, _World(world), at, view.job.cold_s, view.job.work_s, longest, self.tuning
-        )
+        key = (_World(world), view.job.cold_s, view.job.work_s, longest, self.tuning)
+        hourly, older = _floor(view, REFRESH_S), _floor(view, LEARN_S)
+        return _refreshed(hourly, older, *key) if hourly > older else _learnt(older, *key)
 
     def _option(self, view: View, index: int) -> Option:
         place, tick_s = view.world.places[index], view.world.tick_s
@@ -81,20 +81,39 @@ class _World:
         return hash(self.world.name)
 
 
+def _floor(view: View, every_s: int) -> int:
+    """The last round moment, never after now."""
+    return view.tick - view.tick % max(1, every_s // view.world.tick_s)
+
+
 @lru_cache(maxsize=256)
 def _learnt(
-    name: str, wrapped: _World, at: int, cold_s: int, work_s: int, slack_s: int, tuning: Tuning
+    at: int, wrapped: _World, cold_s: int, work_s: int, slack_s: int, tuning: Tuning
 ) -> Knowledge:
     world = wrapped.world
+    reliable = min(p.price[at] for p in world.places if p.is_reliable)
+    setting = Setting(world.tick_s / 3600, cold_s / 3600, reliable, work_s / 3600, slack_s / 3600)
+    return know(_watched(wrapped, at), setting, tuning)
+
+
+@lru_cache(maxsize=1024)
+def _refreshed(
+    at: int, older: int, wrapped: _World, cold_s: int, work_s: int, slack_s: int, tuning: Tuning
+) -> Knowledge:
+    known = _learnt(older, wrapped, cold_s, work_s, slack_s, tuning)
+    return refresh(known, _watched(wrapped, at))
+
+
+@lru_cache(maxsize=64)
+def _watched(wrapped: _World, at: int) -> dict[str, Watched]:
+    world = wrapped.world
     low = max(0, at - WEEK_S // world.tick_s)
-    watched = {}
+    found = {}
     for index, place in enumerate(world.places):
         if not place.is_reliable:
             price = sum(place.price[low : at + 1]) / (at + 1 - low)
-            watched[place.name] = Watched(place.up[low : at + 1], price, _usual_move(world, index))
-    reliable = min(p.price[at] for p in world.places if p.is_reliable)
-    setting = Setting(world.tick_s / 3600, cold_s / 3600, reliable, work_s / 3600, slack_s / 3600)
-    return know(watched, setting, tuning)
+            found[place.name] = Watched(place.up[low : at + 1], price, _usual_move(world, index))
+    return found
 
 
 def _usual_move(world: World, target: int) -> float:

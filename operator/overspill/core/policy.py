@@ -7,6 +7,7 @@ that is left at the place's age; a place that is held is left only for a clear g
 safety net has the last word. The benchmark and the operator ask the same function.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -126,8 +127,15 @@ class _Choice:
         known = self._known
         stay = min(self._life(held), self._life(best), self._q.work)
         saved = (self._running(held) - self._running(best)) * stay
-        cost = best.price * known.setting.cold + best.entry
+        cost = (best.price + self._slack_price(best)) * known.setting.cold + best.entry
         return best if saved > known.tuning.move_gain * cost else held
+
+    def _slack_price(self, option: Option) -> float:
+        """USD per hour of slack: the less there is, the surer it ends at the reliable price."""
+        scale = 0.1 * self._q.work + 2 * self._known.setting.cold
+        spare = max(0.0, self._footing.slack - self._footing.fallback_start)
+        dear = max(0.0, self._known.setting.reliable_price - option.price)
+        return dear * math.exp(-spare / scale)
 
     def _rate(self, option: Option) -> float:
         """USD per useful hour from now on: entering, running, and what the next loss will cost."""

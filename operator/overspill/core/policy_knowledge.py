@@ -6,8 +6,9 @@ below it are *cheap*: worth waiting for while slack lasts. With nothing dependab
 reliable price takes that part. Learnt anew every few hours by the callers of `policy`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from overspill.core.policy_lifetime import Hazards, Run, learn
@@ -27,10 +28,12 @@ class Tuning:
     dependable_share: float = 0.95
     cheap_below: float = 0.75
     """A place is cheap below this part of the dependable price."""
-    move_gain: float = 1.5
+    move_gain: float = 2.0
     """A planned move must save this many times its cost."""
     horizon: float = 24.0
     """Hours beyond which no life is counted."""
+    half_life: float = 24.0
+    """Hours after which what was seen counts half: places change their ways within a day."""
     steps: int = 64
     """Grid of the value table: steps the whole work is cut into."""
 
@@ -77,10 +80,14 @@ class Knowledge:
     cheap: frozenset[str]
     dependable: float
     cheap_life: Life
+    older: "Knowledge | None" = None
+    """Whose table goes on serving: lives are refreshed often, the table is not."""
 
     @cached_property
     def table(self) -> Table:
         """The value of waiting for a cheap place against the dependable price."""
+        if self.older is not None:
+            return self.older.table
         setting = self.setting
         market = Market(
             up=self.cheap_life.up,
@@ -108,6 +115,12 @@ def know(watched: Mapping[str, Watched], setting: Setting, tuning: Tuning) -> Kn
         dependable,
         _together(cheap, watched, lives, setting, tuning),
     )
+
+
+def refresh(known: Knowledge, watched: Mapping[str, Watched]) -> Knowledge:
+    """The same knowledge with lives learnt anew, which is cheap; the table stays."""
+    lives = {name: _life(w, known.setting, known.tuning) for name, w in watched.items()}
+    return replace(known, lives=lives, older=known)
 
 
 def _life(watched: Watched, setting: Setting, tuning: Tuning) -> Life:
@@ -174,11 +187,13 @@ def _kept_up(
 
 
 def _hazards(ups: Sequence[bool], step: float, tuning: Tuning) -> tuple[Hazards, Hazards]:
-    up, down = runs_of(ups, step)
+    up, down = runs_of(ups, step, tuning.half_life)
     return learn(up, UP_PRIOR, tuning.weight), learn(down, DOWN_PRIOR, tuning.weight)
 
 
-def runs_of(ups: Sequence[bool], step: float) -> tuple[list[Run], list[Run]]:
+def runs_of(
+    ups: Sequence[bool], step: float, half_life: float = math.inf
+) -> tuple[list[Run], list[Run]]:
     """The runs of up and of down in a watched past; the last one goes on."""
     found: tuple[list[Run], list[Run]] = ([], [])
     start = 0
@@ -186,6 +201,7 @@ def runs_of(ups: Sequence[bool], step: float) -> tuple[list[Run], list[Run]]:
         ended = index < len(ups)
         if not ended or ups[index] != ups[start]:
             hours = (index - start) * step
-            found[0 if ups[start] else 1].append(Run(hours, ended))
+            weight = 0.5 ** ((len(ups) - index) * step / half_life)
+            found[0 if ups[start] else 1].append(Run(hours, ended, weight=weight))
             start = index
     return found

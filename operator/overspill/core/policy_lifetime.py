@@ -23,6 +23,8 @@ class Run:
     """False: it goes on, or the watching stopped."""
     since: float = 0.0
     """Age at which the watching began."""
+    weight: float = 1.0
+    """How much it counts: less, the longer ago it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def _count(run: Run, ends: list[float], exposed: list[float]) -> None:
     low = 0.0
     stop = run.since + run.hours
     for index, high in enumerate((*EDGES, math.inf)):
-        exposed[index] += max(0.0, min(stop, high) - max(run.since, low))
+        exposed[index] += run.weight * max(0.0, min(stop, high) - max(run.since, low))
         low = high
     if run.ended:
-        ends[bucket(max(0.0, stop - 1e-9))] += 1
+        ends[bucket(max(0.0, stop - 1e-9))] += run.weight

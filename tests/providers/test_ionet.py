@@ -16,6 +16,7 @@ from overspill.core.errors import (
     RateLimited,
     Unavailable,
 )
+from overspill.core.lease import Handle
 from overspill.core.vocabulary import Phase
 from overspill.ports import OpenStep
 from overspill.providers.ionet_request import resource_id
@@ -280,3 +281,18 @@ async def test_an_account_of_one_country_books_there() -> None:
         rig.offer = next(o for o in offers if o.region == "DE")
         await drive(rig, rig.request())
         assert rig.only.host.name == "borealis"
+
+
+async def test_the_end_of_the_log_is_read(rig: SandboxRig) -> None:
+    step = await drive(rig, rig.request())
+    await rig.pass_time(timedelta(seconds=5))
+    rig.log("one\nzwei ä\nthree\n".encode())
+    lines = [line async for line in rig.provider.logs(step.handle, follow=False, tail=2)]
+    assert lines == ["zwei ä".encode(), b"three"]
+    followed = [line async for line in rig.provider.logs(step.handle, follow=True, tail=2)]
+    assert followed[0] == b"one"
+
+
+async def test_the_log_of_what_is_not_there_is_not_found(rig: SandboxRig) -> None:
+    with pytest.raises(LeaseNotFound):
+        [line async for line in rig.provider.logs(Handle("x", ""), follow=False, tail=10)]

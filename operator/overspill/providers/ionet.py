@@ -10,7 +10,8 @@ hard deadline and are never extended here. Nothing is refunded for hours that ar
 Settings in `ionet_config.py`, contract in `ports.Provider`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -50,6 +51,8 @@ from overspill.providers.ionet_wire import Deployment, Hardware, Place
 PROVIDER_TYPE = ProviderType.IO_NET
 PRICE_TOLERANCE = Decimal("1.001")
 """The market rounds; a thousandth over the cap is no broken promise."""
+SILENCE_S, FOLLOWED_S = 3.0, 3600.0
+"""After which silence a log is taken as read, or given up while it is followed."""
 
 
 def create(account: ProviderAccount, credentials: Mapping[str, str], clock: Clock) -> "IoNet":
@@ -123,6 +126,26 @@ class IoNet:
         """Every deployment of the account that is not over, with its name as key."""
         held = [held_lease(one) for one in await self._api.deployments()]
         return [one for one in held if one.is_live]
+
+    async def logs(self, handle: Handle, *, follow: bool, tail: int) -> AsyncIterator[bytes]:
+        """The container's output, then its errors; followed, the output alone.
+
+        The market gives the whole of it and has no tail; a silence ends a stream that goes on.
+        """
+        workers = await self._api.workers(handle.external_id) if handle.external_id else []
+        if not workers:
+            raise LeaseNotFound(f"{self.name}: there is no container yet", provider=self.name)
+        container = workers[0].container_id
+        if follow:
+            async for line in self._api.log(handle.external_id, container, "stdout", FOLLOWED_S):
+                yield line
+            return
+        for stream in ("stdout", "stderr"):
+            kept: deque[bytes] = deque(maxlen=max(1, tail))
+            async for line in self._api.log(handle.external_id, container, stream, SILENCE_S):
+                kept.append(line)
+            for line in kept:
+                yield line
 
     async def _ids_of(self, key: str) -> list[str]:
         return [h.handle.external_id for h in await self.leases() if h.handle.key == key]

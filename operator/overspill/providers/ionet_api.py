@@ -4,7 +4,7 @@ One `Api` per account; used by `ionet.py`. It knows paths and answers, and decid
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,6 +131,16 @@ class Api:
             await self.http.no_content(call)
         except LeaseNotFound:
             return
+
+    async def log(
+        self, deployment: str, container: str, stream: str, idle_s: float
+    ) -> AsyncIterator[bytes]:
+        """The lines of one container's `stdout` or `stderr`, out of the market's event stream."""
+        path = f"{PREFIX}/deployment/{deployment}/log/{container}"
+        call = Call("GET", path, f"read the log of {deployment}", params={"stream": stream})
+        async for line in self.http.lines(call, idle_s):
+            if line.startswith(b"data:"):
+                yield line.removeprefix(b"data:").removeprefix(b" ")
 
     def _not_made(self, status: int, body: bytes) -> ProviderError | None:
         text = error_text(body)

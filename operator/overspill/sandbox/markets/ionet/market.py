@@ -201,7 +201,9 @@ class IoNetMarket(RentalMarket):
 
     async def _log(self, request: web.Request) -> web.Response:
         rental = self._known(request)
-        text = b"".join(self.world.executor.logs(rental.lease_name).values())
+        is_out = request.query.get("stream", "stdout") == "stdout"  # programs have one here
+        logs = self.world.executor.logs(rental.lease_name) if is_out else {}
+        text = b"".join(logs.values())
         lines = [f"data: {line}\n\n" for line in text.decode(errors="replace").splitlines()]
         return web.Response(text="".join(lines), content_type="text/event-stream")
 

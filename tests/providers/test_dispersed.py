@@ -18,7 +18,9 @@ from overspill.core.errors import (
     OfferRejected,
     ProviderError,
 )
-from overspill.core.vocabulary import Phase
+from overspill.core.recovery import Evidence, Patience, Verdict, judge
+from overspill.core.sla import SlaClass
+from overspill.core.vocabulary import ClosingReason, Phase
 from overspill.providers import dispersed
 from overspill.providers.dispersed_request import is_ready, parts_of
 from overspill.providers.dispersed_sign import Signer, canonical
@@ -173,6 +175,18 @@ async def test_a_bigger_machine_is_read_back_with_its_price(rig: DispersedRig) -
     seen = await rig.provider.observe(step.handle)
     assert seen.gpu_count == 6
     assert seen.price_usd_per_hour == Decimal("2.04")
+
+
+async def test_a_bigger_machine_over_the_cap_is_closed_by_the_engine(rig: DispersedRig) -> None:
+    rig.fault("bigger_node", gpus=6, count=1)
+    step = await drive(rig, rig.request())
+    await rig.pass_time(timedelta(seconds=5))
+    evidence = Evidence(await rig.provider.observe(step.handle), report=None)
+    capped = replace(
+        rig.request().lease, max_usd_per_hour=Decimal("0.5"), hard_deadline=rig.deadline
+    )
+    judged = judge(capped, evidence, Patience(SlaClass("any")), rig.clock.now())
+    assert (judged.verdict, judged.closing) == (Verdict.CLOSE, ClosingReason.MISMATCH)
 
 
 async def test_another_gpu_is_read_back(rig: DispersedRig) -> None:

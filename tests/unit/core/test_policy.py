@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from overspill.core.policy import Option, Question, choose
-from overspill.core.policy_knowledge import Setting, Tuning, Watched, know, runs_of
+from overspill.core.policy_knowledge import Setting, Tuning, Watched, know, refresh, runs_of
 
 STEP = 0.5
 SETTING = Setting(step=STEP, cold=0.25, reliable_price=10.0, work=8.0, slack=8.0)
@@ -98,3 +98,20 @@ def test_runs_of_a_past_end_but_the_last() -> None:
     up, down = runs_of([True, True, False, True], 0.5)
     assert [(r.hours, r.ended) for r in up] == [(1.0, True), (0.5, False)]
     assert [(r.hours, r.ended) for r in down] == [(0.5, True)]
+
+
+def test_a_place_that_began_to_blink_is_no_longer_moved_to() -> None:
+    blinking = STEADY[:-24] + [True, False, False, False] * 6
+    seller = replace(SELLER, age=20.0)
+    other = replace(SELLER, name="other", price=1.6, age=0.0)
+    before = _known(seller=(STEADY, 2.0), other=(STEADY, 1.6))
+    watched = {"seller": Watched(STEADY, 2.0), "other": Watched(blinking, 1.6)}
+    question = _question(CLOUD, seller, other, held="seller")
+    assert choose(question, before).place == "other"
+    assert choose(question, refresh(before, watched)).place == "seller"
+
+
+def test_refreshed_knowledge_keeps_the_table() -> None:
+    fresh = refresh(TIERS, {"own": Watched(AWAY, 0.5), "seller": Watched(STEADY, 2.0)})
+    assert fresh.table is TIERS.table
+    assert fresh.cheap == TIERS.cheap

@@ -60,3 +60,9 @@ def test_a_run_watched_from_an_age_says_nothing_about_younger_ones() -> None:
     late = learn([Run(3.0, ended=True, since=5.0)], FLAT, 2.0)
     assert late.rates[:3] == pytest.approx(FLAT.rates[:3])
     assert late.rates[3] != FLAT.rates[3]
+
+
+def test_what_was_long_ago_counts_less() -> None:
+    now = learn([Run(0.2, ended=True)] * 20, FLAT, 2.0)
+    then = learn([Run(0.2, ended=True, weight=0.1)] * 20, FLAT, 2.0)
+    assert FLAT.rates[0] < then.rates[0] < now.rates[0]

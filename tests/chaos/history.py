@@ -83,6 +83,7 @@ def provoking(seed: int) -> Plan:
         lose_answer=dice.choice([0.3, 0.6]),
         late=dice.choice([0.3, 0.6]),
         late_s=dice.choice([15, 30, 50]),
+        hang_s=dice.choice([0, 8]),
         list_lag_s=dice.choice([0, 5]),
         fail_read=dice.choice([0, 0.3]),
         fail_after=dice.choice([0, 0.3]),
@@ -99,6 +100,35 @@ def provoking(seed: int) -> Plan:
     plan.actions = [(dice.uniform(1, STORM_S / 2), dice.choice(ACTIONS)) for _ in range(6)]
     if seed % 6 == 5:
         plan.actions.append((dice.uniform(20, 40), "lose-records"))
+    return plan
+
+
+def deaf(seed: int) -> Plan:
+    """Two leaders, of which one hears late of leases, or of jobs."""
+    plan = planned(seed)
+    kind = [Kind.JOB, Kind.LEASE][seed % 2]
+    plan.klass, plan.leaders, plan.crashes, plan.beyond = A, ("a", "b"), frozenset(), False
+    plan.lies, plan.actions = Lies(), []
+    plan.wrongs = Wrongs(deaf={"b": frozenset({kind.value})})
+    return plan
+
+
+def doubtful(seed: int) -> Plan:
+    """Class D: every answer is lost, and the job is deleted while it is waited for."""
+    plan = planned(seed)
+    plan.klass, plan.leaders, plan.crashes, plan.beyond = D, ("a",), frozenset(), False
+    plan.lies = Lies(late=1.0, late_s=30, hang_s=9)
+    plan.wrongs, plan.actions = Wrongs(), [(3.0 + seed % 3, "delete")]
+    plan.jobs = 1
+    return plan
+
+
+def sweeping(seed: int) -> Plan:
+    """Sweeps without end, and questions that take their time."""
+    plan = provoking(seed)
+    plan.jobs, plan.klass = 6, B
+    plan.wrongs = Wrongs(market_s=2)
+    plan.settings = {"sweep_period_s": 0.5}
     return plan
 
 
@@ -119,6 +149,7 @@ def _lies(dice: random.Random) -> Lies:
         fail_after=_maybe(dice, 0.4),
         refuse=_maybe(dice, 0.3, 0.2),
         throttle=_maybe(dice, 0.3, 0.2),
+        hang_s=_maybe(dice, 12),
     )
 
 
@@ -142,7 +173,16 @@ def _wrongs(dice: random.Random, leaders: tuple[str, ...]) -> Wrongs:
         stale_s=_maybe(dice, 60, 0.3),
         skews={x: timedelta(seconds=dice.uniform(-3600, 3600)) for x in leaders if skewed},
         pauses=pauses,
+        deaf=_deaf(dice, leaders),
+        market_s=_maybe(dice, 3),
     )
+
+
+def _deaf(dice: random.Random, leaders: tuple[str, ...]) -> dict[str, frozenset[str]]:
+    """One of two leaders does not hear of one kind of our objects for a while."""
+    if len(leaders) < 2 or dice.random() < 0.7:
+        return {}
+    return {"b": frozenset({dice.choice([Kind.JOB.value, Kind.LEASE.value])})}
 
 
 def run_seed(seed: int, prepare: Any = None) -> list[str]:
@@ -193,19 +233,27 @@ class _History:
         # What the market holds beyond its class's assumptions is ended within two sweeps.
         await asyncio.sleep(2 * self.plan.settings["sweep_period_s"] + 10)
         person.cancel()
-        found = [*oracles.never, *oracles.at_rest()]
+        found = [*oracles.never, *oracles.at_rest(), *oracles.shown]
         if not self.plan.beyond:
             found += oracles.bounded
-        if not ended:
+        if not ended and not oracles.never:
             found.append(f"I7: not every job ended: {await self._phases()}")
         await self.sim.stop()
         return found
 
     async def _storm(self) -> None:
         for at, action in sorted(self.plan.actions):
-            await asyncio.sleep(max(0.0, at - self.sim.clock.monotonic()))
+            await self._pass(at)
             await self._act(action)
-        await asyncio.sleep(max(0.0, STORM_S - self.sim.clock.monotonic()))
+        await self._pass(STORM_S)
+
+    async def _pass(self, until_s: float) -> None:
+        """Time passes, unless something was violated: then the rest would show nothing new."""
+        left = until_s - self.sim.clock.monotonic()
+        await self.sim.until(self._is_broken, max(0.0, left), step_s=min(1.0, max(0.01, left)))
+
+    async def _is_broken(self) -> bool:
+        return bool(self.oracles.never)
 
     async def _heal(self) -> None:
         lag = self.plan.lies.list_lag_s
@@ -280,6 +328,8 @@ class _History:
         await self._patch(Kind.LEASE, key, note)
 
     async def _is_over(self) -> bool:
+        if self.oracles.never:
+            return True
         jobs = (await self.sim.jobs()).values()
         ended = all(j.get("status", {}).get("phase") in ("Complete", "Failed") for j in jobs)
         settled = all(not x["metadata"].get("finalizers") for x in await self.sim.leases())

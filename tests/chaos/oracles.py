@@ -32,6 +32,7 @@ class Oracles:
         self.sim = sim
         self.never: list[str] = []
         self.bounded: list[str] = []
+        self.shown: list[str] = []
         self.strict = True
         """False once a person has taken a record or its finalizer away by force."""
         self._committed: set[str] = set()
@@ -122,10 +123,10 @@ class Oracles:
             self.never.append(f"I7: {obj['metadata']['name']} ended twice: {ends}")
         generation = obj["metadata"]["generation"]
         if status.get("observedGeneration", 0) > generation:
-            self.never.append(f"I9: {obj['metadata']['name']} observed a generation to come")
+            self.shown.append(f"I9: {obj['metadata']['name']} observed a generation to come")
         spent = float((status.get("cost") or {}).get("spentUSD") or 0)
         if spent < self._spent.get(uid, 0.0) - 0.01 and self._is_comparable():
-            self.never.append(f"I9: cost fell from {self._spent[uid]} to {spent}")
+            self.shown.append(f"I9: cost fell from {self._spent[uid]} to {spent}")
         self._spent[uid] = spent
 
     def _any_record(self) -> bool:

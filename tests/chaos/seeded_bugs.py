@@ -19,7 +19,7 @@ from overspill.kube.cluster import KubeCluster
 from overspill.kube.resources import item
 from overspill.ports import PlanLease
 
-from .history import Plan, provoking, run_plan
+from .history import Plan, deaf, doubtful, provoking, run_plan, sweeping
 
 LONG_AGO = -1e9
 _send, _resolve, _end_paid = opening._send, opening._resolve, closing._end_paid
@@ -49,8 +49,8 @@ def caught(bug: SeededBug, seeds: int = 60) -> tuple[int, str] | None:
     """The first seed whose history shows the mistake, and what it violated."""
     with bug.applied():
         for seed in range(seeds):
-            found = run_plan(bug.plans(seed), bug.engine)
-            if found:
+            found = [x for x in run_plan(bug.plans(seed), bug.engine) if not x.startswith("I9")]
+            if found:  # what was shown wrongly is no proof that money is watched
                 return seed, found[0]
     return None
 
@@ -172,7 +172,12 @@ BUGS = (
         "R6",
         ((closing, "_end_paid", _takes_errors_for_the_end),),
     ),
-    SeededBug("sweep lists records first", "R7", ((sweep, "sweep_once", _sweeps_records_first),)),
+    SeededBug(
+        "sweep lists records first",
+        "R7",
+        ((sweep, "sweep_once", _sweeps_records_first),),
+        plans=sweeping,
+    ),
     SeededBug("sweep without breaker", "R7", ((sweep, "classify", _classify_without_breaker),)),
     SeededBug(
         "status written without lock", "R2", ((KubeCluster, "_write_status", _without_lock),)
@@ -181,9 +186,20 @@ BUGS = (
         "closing on a stale cache",
         "R6",
         ((opening, "unwanted", _believes_the_cache), (care, "unwanted", _believes_the_cache)),
+        plans=deaf,
     ),
-    SeededBug("class D in doubt closed", "R5", ((opening, "_is_in_doubt", _never_in_doubt),)),
-    SeededBug("attempts counted by the cache alone", "R9", ((place, "_is_behind", _never_behind),)),
+    SeededBug(
+        "class D in doubt closed",
+        "R5",
+        ((opening, "_is_in_doubt", _never_in_doubt),),
+        plans=doubtful,
+    ),
+    SeededBug(
+        "attempts counted by the cache alone",
+        "R9",
+        ((place, "_is_behind", _never_behind),),
+        plans=deaf,
+    ),
     SeededBug(
         "an open is too old by wall clock",
         "F11",

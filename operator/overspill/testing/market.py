@@ -53,6 +53,8 @@ class Lies:
     late_s: float = 0.0
     late: float = 0.0
     list_lag_s: float = 0.0
+    hang_s: float = 0.0
+    """How long the caller of a late create waits for its answer."""
     fail_after: float = 0.0
     """An end is carried out, its answer is a 5xx."""
     empty_list: float = 0.0
@@ -122,6 +124,7 @@ class FakeMarket:
             raise RateLimited("not now", provider=self.name, retry_after=wait)
         if self._happens(self.lies.late):
             asyncio.get_running_loop().call_later(self.lies.late_s, self._sell, request)
+            await self.clock.sleep(self.lies.hang_s)
             raise OpenUncertain("no answer in time", provider=self.name)
         held = self._sell(request)
         await self.clock.sleep(0.05)

@@ -41,6 +41,10 @@ class Wrongs:
     ear_lag_s: float = 0.0
     ear_misses: float = 0.0
     """Events that come late, and events that never come (the truth LIST heals them)."""
+    deaf: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Kinds of which a process hears nothing but the truth LIST."""
+    market_s: float = 0.0
+    """How long a question to the market may be on its way."""
     stale_s: float = 0.0
     """A process that starts is shown lists this old for its first LIST."""
     skews: Mapping[str, timedelta] = field(default_factory=dict)
@@ -51,7 +55,8 @@ class Wrongs:
     def heal(self) -> None:
         """From now on nothing goes wrong any more (clocks stay as they are)."""
         self.api_fail = self.api_lose = self.ear_lag_s = self.ear_misses = self.stale_s = 0.0
-        self.api_down, self.pauses = (), {}
+        self.market_s = 0.0
+        self.api_down, self.pauses, self.deaf = (), {}, {}
 
 
 class SimApi(FakeApi):
@@ -111,6 +116,12 @@ class Line:
             if not window[0] <= now < window[1]:
                 return
             await asyncio.sleep(window[1] - now)
+
+    async def travel(self) -> None:
+        """A question on its way to the market."""
+        await self.awake()
+        if self.wrongs.market_s:
+            await asyncio.sleep(self.dice.random() * self.wrongs.market_s)
 
     def happens(self, probability: float) -> bool:
         """Throws the history's dice."""
@@ -234,7 +245,7 @@ class FarMarket:
 
     async def observe(self, handle: Handle) -> Observation:
         """See ports.Provider."""
-        await self._line.awake()
+        await self._line.travel()
         return await self._market.observe(handle)
 
     async def close(self, handle: Handle) -> None:
@@ -244,5 +255,5 @@ class FarMarket:
 
     async def leases(self) -> Sequence[HeldLease]:
         """See ports.Provider."""
-        await self._line.awake()
+        await self._line.travel()
         return await self._market.leases()

@@ -199,6 +199,8 @@ class Simulation:
 
     def _heard(self, change: str, obj: Mapping[str, Any]) -> None:
         for identity, store in self._stores.items():
+            if obj.get("kind") in self.wrongs.deaf.get(identity, ()):
+                continue
             if self.wrongs.ear_misses and self.random.random() < self.wrongs.ear_misses:
                 continue
             lag = self.wrongs.ear_lag_s and self.random.random() * self.wrongs.ear_lag_s

@@ -1,0 +1,124 @@
+"""Mistakes that histories found in the engine, each as the smallest history that shows it.
+
+Also keeps docs/reliability.md honest: the functions and tests that it names exist.
+"""
+
+import asyncio
+import importlib
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from overspill.engine import opening
+from overspill.engine.context import Engine
+from overspill.ports import IdempotencyClass
+from overspill.testing.market import FakeMarket, Lies
+from overspill.testing.simfaults import Wrongs
+from overspill.testing.simulation import Simulation
+from overspill.testing.virtualtime import LoopClock, run_virtual
+
+from .history import deaf, run_plan
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+
+
+async def states(sim: Simulation) -> list[str]:
+    return [(x.get("status") or {}).get("state", "Planned") for x in await sim.leases()]
+
+
+def test_class_d_in_doubt_is_not_closed_when_its_job_is_deleted() -> None:
+    market = FakeMarket(
+        LoopClock(), klass=IdempotencyClass.D, lies=Lies(late=1.0, late_s=30, hang_s=9), run_s=None
+    )
+    sim = Simulation(market=market)
+
+    async def life() -> list[str]:
+        await sim.start()
+        await sim.apply("job")
+        assert await sim.until(lambda: _is_sent(sim), 60, step_s=0.01)
+        await sim.delete("job")
+        await asyncio.sleep(600)
+        found = await states(sim)
+        await sim.stop()
+        return found
+
+    assert run_virtual(life()) == ["Uncertain"]
+    assert len(market.live()) == 1, "the market did carry it out"
+
+
+async def _is_sent(sim: Simulation) -> bool:
+    return "Opening" in await states(sim)
+
+
+def test_a_clock_an_hour_ahead_withdraws_nothing() -> None:
+    sim = Simulation(
+        market=FakeMarket(LoopClock(), run_s=30),
+        wrongs=Wrongs(skews={"a": timedelta(hours=1)}),
+    )
+
+    async def life() -> None:
+        await sim.start()
+        await sim.apply("job")
+        await asyncio.sleep(300)
+        await sim.stop()
+
+    run_virtual(life())
+    assert len(sim.market.sold) == 1
+
+
+def test_secrets_read_slowly_never_send_after_the_permit(monkeypatch: pytest.MonkeyPatch) -> None:
+    market = FakeMarket(LoopClock(), run_s=30)
+    sim = Simulation(market=market)
+    ages: list[float] = []
+    request = opening.open_request
+
+    async def slow(engine: Engine, lease: Any, handle: Any) -> Any:
+        await asyncio.sleep(25 if lease.permit.seq == 1 else 0)
+        sim.begun = lease.permit.issued_at  # type: ignore[attr-defined]  # noted for the send
+        return await request(engine, lease, handle)
+
+    def sent(_key: str) -> None:
+        ages.append((sim.clock.now() - sim.begun).total_seconds())  # type: ignore[attr-defined]  # as above
+
+    monkeypatch.setattr(opening, "open_request", slow)
+    market.on_create = sent
+
+    async def life() -> None:
+        await sim.start()
+        await sim.apply("job")
+        await asyncio.sleep(300)
+        await sim.stop()
+
+    run_virtual(life())
+    assert len(ages) == 1
+    assert ages[0] < 20, "sent when its permit was over"
+
+
+@pytest.mark.parametrize("seed", [1, 3, 5])
+def test_an_attempt_the_view_has_not_seen_is_not_doubled(seed: int) -> None:
+    """Attempt 1 runs; the other leader heard the job's status tell of it, but not of its lease."""
+    assert run_plan(deaf(seed)) == []
+
+
+RULES = re.findall(
+    r"^\| ([RF]\d+) \|.*\| `([\w.]+):(\w+)` \| `([\w/.]+)(?:::(\w+))?` \|$", PAGE, re.M
+)
+
+
+@pytest.mark.parametrize(("rule", "module", "name", "path", "test"), RULES)
+def test_what_the_page_names_exists(
+    rule: str, module: str, name: str, path: str, test: str
+) -> None:
+    assert hasattr(importlib.import_module(module), name), rule
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert not test or re.search(rf"^(async )?def {test}\b", text, re.M), f"{rule}: {test}"
+
+
+def test_every_rule_of_the_protocol_has_its_row() -> None:
+    rows = [line for line in PAGE.splitlines() if re.match(r"^\| [RF]\d+ ", line)]
+    assert len(rows) == len(RULES), "a row that cannot be read is a row that nobody checks"
+    assert {f"R{n}" for n in range(1, 11)} <= {rule for rule, *_ in RULES}

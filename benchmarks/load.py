@@ -18,6 +18,7 @@ from overspill.kube.verbs import Verbs
 Json = dict[str, Any]
 
 API = "overspill.dev/v1alpha1"
+CLASS = "storm"
 PARALLEL = 48
 STAGE = "pod-complete.stage.kwok.x-k8s.io"
 
@@ -82,11 +83,24 @@ def storm_job(name: str, namespace: str, seconds: int) -> Json:
     }
     spec = {
         "workload": "Batch",
+        "slaClassName": CLASS,
         "gpu": {"count": 1},
         "placement": {"burst": "Never"},
         "template": {"metadata": {"annotations": delay}, "spec": {"containers": [container]}},
     }
     return _object("GPUJob", name, namespace, spec)
+
+
+def storm_class() -> Json:
+    """`standard`, but patient: a control plane that is busy must not look like a full home."""
+    spec = {
+        "isDefault": False,
+        "capacityTypes": ["Own"],
+        "pendingPatienceSeconds": 3600,
+    }
+    found = _object("SLAClass", CLASS, "", spec)
+    del found["metadata"]["namespace"]
+    return found
 
 
 def small_object(name: str, namespace: str) -> Json:

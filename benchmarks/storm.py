@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -66,6 +67,7 @@ def _bed(size: Size, keep: bool) -> Iterator[tuple[Bed, Path]]:
         names = [f"gpu-{n:03d}" for n in range(size.nodes)]
         bed.nodes.add_many([NodeSpec(name, GPUS_PER_NODE) for name in names], timeout=300)
         chart.install(bed)
+        bed.kubectl("create", "-f", "-", input=json.dumps(load.storm_class()))
         for name in (NAMESPACE, RAW_NAMESPACE):
             bed.kubectl("create", "namespace", name)
         yield bed, bed.workdir

@@ -27,7 +27,7 @@ from .oracles import Oracles
 A, B, C, D = IdempotencyClass
 STORM_S = 240.0
 CALM_S = 3000.0
-ACTIONS = ("delete", "suspend", "resume", "delete-lease", "vanish", "touch", "touch")
+ACTIONS = ("another", "delete", "suspend", "resume", "delete-lease", "vanish", "touch", "touch")
 
 
 @dataclass
@@ -108,7 +108,7 @@ def deaf(seed: int) -> Plan:
     plan = planned(seed)
     kind = [Kind.JOB, Kind.LEASE][seed % 2]
     plan.klass, plan.leaders, plan.crashes, plan.beyond = A, ("a", "b"), frozenset(), False
-    plan.lies, plan.actions = Lies(), []
+    plan.lies, plan.actions = Lies(), [(20.0, "another")]
     plan.wrongs = Wrongs(deaf={"b": frozenset({kind.value})})
     return plan
 
@@ -120,6 +120,21 @@ def doubtful(seed: int) -> Plan:
     plan.lies = Lies(late=1.0, late_s=30, hang_s=9)
     plan.wrongs, plan.actions = Wrongs(), [(3.0 + seed % 3, "delete")]
     plan.jobs = 1
+    return plan
+
+
+def losing(seed: int) -> Plan:
+    """All records are lost while leases run."""
+    plan = provoking(seed)
+    plan.klass, plan.leaders, plan.lies, plan.wrongs = B, ("a",), Lies(), Wrongs()
+    plan.crashes, plan.jobs, plan.actions = frozenset(), 3, [(15.0, "lose-records")]
+    return plan
+
+
+def skewed(seed: int) -> Plan:
+    """A wall clock that is wrong by 50 minutes."""
+    plan = losing(seed)
+    plan.actions, plan.wrongs = [], Wrongs(skews={"a": timedelta(seconds=3000)})
     return plan
 
 
@@ -275,6 +290,9 @@ class _History:
             case "vanish":
                 for held in self.sim.market.live()[:1]:
                     self.sim.market.vanish(held.key)
+            case "another":
+                self.names.append(f"job-{len(self.names)}")
+                await self.sim.apply(self.names[-1])
             case "lose-records":
                 await self._lose_records()
             case "touch" | "delete-lease":

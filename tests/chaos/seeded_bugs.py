@@ -19,7 +19,7 @@ from overspill.kube.cluster import KubeCluster
 from overspill.kube.resources import item
 from overspill.ports import PlanLease
 
-from .history import Plan, deaf, doubtful, provoking, run_plan, sweeping
+from .history import Plan, deaf, doubtful, losing, provoking, run_plan, skewed, sweeping
 
 LONG_AGO = -1e9
 _send, _resolve, _end_paid = opening._send, opening._resolve, closing._end_paid
@@ -45,7 +45,7 @@ class SeededBug:
             yield
 
 
-def caught(bug: SeededBug, seeds: int = 60) -> tuple[int, str] | None:
+def caught(bug: SeededBug, seeds: int = 24) -> tuple[int, str] | None:
     """The first seed whose history shows the mistake, and what it violated."""
     with bug.applied():
         for seed in range(seeds):
@@ -178,7 +178,12 @@ BUGS = (
         ((sweep, "sweep_once", _sweeps_records_first),),
         plans=sweeping,
     ),
-    SeededBug("sweep without breaker", "R7", ((sweep, "classify", _classify_without_breaker),)),
+    SeededBug(
+        "sweep without breaker",
+        "R7",
+        ((sweep, "classify", _classify_without_breaker),),
+        plans=losing,
+    ),
     SeededBug(
         "status written without lock", "R2", ((KubeCluster, "_write_status", _without_lock),)
     ),
@@ -204,5 +209,6 @@ BUGS = (
         "an open is too old by wall clock",
         "F11",
         ((opening, "_is_too_old", _is_old_by_wall_clock),),
+        plans=skewed,
     ),
 )

@@ -16,8 +16,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from tests.chaos.crashes import crash_once, crash_twice
-from tests.chaos.history import planned, run_seed
+from tests.chaos.history import run_seed
 from tests.chaos.model import ABLATIONS, FULL, LARGE, Variant, check
+from tests.chaos.plans import planned
 from tests.chaos.seeded_bugs import BUGS, caught
 
 from overspill.ports import IdempotencyClass

@@ -10,7 +10,8 @@ from overspill.ports import IdempotencyClass
 from overspill.testing.market import Lies
 from overspill.testing.simfaults import Wrongs
 
-from .history import Plan, run_plan
+from .history import run_plan
+from .plans import Plan
 
 
 def crash_once(case: tuple[str, str, int]) -> str:

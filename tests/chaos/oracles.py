@@ -13,7 +13,7 @@ from overspill.ports import IdempotencyClass
 from overspill.testing.market import Held
 from overspill.testing.simulation import NAMESPACE, Simulation
 
-MANY_ATTEMPTS = 60
+MANY_ATTEMPTS = 30
 """No history gives one job reason for more attempts than this."""
 WANTED = ("Planned", "Opening", "Active", "Uncertain")
 NEXT = {

@@ -19,7 +19,8 @@ from overspill.kube.cluster import KubeCluster
 from overspill.kube.resources import item
 from overspill.ports import PlanLease
 
-from .history import Plan, deaf, doubtful, losing, provoking, run_plan, skewed, sweeping
+from .history import run_plan
+from .plans import Plan, deaf, doubtful, losing, provoking, skewed, sweeping
 
 LONG_AGO = -1e9
 _send, _resolve, _end_paid = opening._send, opening._resolve, closing._end_paid

@@ -20,7 +20,8 @@ from overspill.testing.simfaults import Wrongs
 from overspill.testing.simulation import Simulation
 from overspill.testing.virtualtime import LoopClock, run_virtual
 
-from .history import deaf, run_plan
+from .history import run_plan
+from .plans import deaf
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from .history import provoking, run_plan
+from .history import run_plan
+from .plans import provoking
 from .seeded_bugs import BUGS, SeededBug, caught
 
 

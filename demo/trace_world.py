@@ -119,8 +119,8 @@ def spec(node: TraceNode) -> NodeSpec:
 def neighbours(sample: Sample, seed: int) -> list[Json]:
     """Pods of other teams that hold so many GPUs that the replayed jobs do not all fit at home.
 
-    The trace's own list leaves nine GPUs in ten idle at any moment: it was published to be
-    packed until a cluster is full.
+    The trace's own list keeps fewer than one GPU in a hundred busy at any moment: it was
+    published to be packed until a cluster is full.
     """
     dice = random.Random(f"neighbours {seed}")  # noqa: S311  (a repeatable load)
     held = max(0, round(sample.gpus - sample.peak / PRESSURE))

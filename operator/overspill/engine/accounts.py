@@ -77,6 +77,12 @@ class Accounts:
         except OverspillError as error:
             account.circuit.obstacle, account.spec = str(error)[:256], spec
             return
+        except Exception as error:
+            # A bug in one adapter is that account's alone.
+            log.exception("%s: its adapter could not be built", spec.name)
+            told = f"its adapter could not be built ({type(error).__name__}); see the log"
+            account.circuit.obstacle, account.spec = told, spec
+            return
         account.circuit.obstacle = ""
         if account.provider is None or account.fingerprint != fingerprint:
             account.provider = GatedProvider(provider, self._gate)

@@ -16,6 +16,7 @@ from overspill.core.job import Job
 from overspill.core.lease import Handle, Lease
 from overspill.core.observation import HeldLease, Observation
 from overspill.core.offer import Offer, Requirements
+from overspill.engine.listing import SharedListing
 from overspill.ports import Change, Clock, Cluster, OpenRequest, OpenStep, Provider, View
 from overspill.telemetry import PROVIDER_CALLS
 
@@ -68,6 +69,7 @@ class GatedProvider:
         self.name = inner.name
         self.capabilities = inner.capabilities
         self._gate = gate
+        self._listing = SharedListing(lambda: self._read("leases", self.inner.leases))
 
     async def offers(self, requirements: Requirements | None) -> Sequence[Offer]:
         """See ports.Provider."""
@@ -82,8 +84,8 @@ class GatedProvider:
         return await self._read("close", lambda: self.inner.close(handle))
 
     async def leases(self) -> Sequence[HeldLease]:
-        """See ports.Provider."""
-        return await self._read("leases", self.inner.leases)
+        """See ports.Provider. One listing answers all who asked before it began."""
+        return await self._listing()
 
     async def open(self, request: OpenRequest, deadline: timedelta | None = None) -> OpenStep:
         """See ports.Provider; past the deadline the outcome is unknown (R4)."""

@@ -56,6 +56,8 @@ async def run(engine: Engine) -> None:
         lambda: _show_forever(engine),
         *([lambda: work_forever(engine)] * engine.settings.workers),
     ]
+    # First of all: a step for a lease whose account is not known yet would be put off.
+    await engine.accounts.follow(list(engine.cluster.view().accounts.values()))
     async with asyncio.TaskGroup() as group:
         for loop in loops:
             group.create_task(loop())  # type: ignore[arg-type]  # all are coroutines

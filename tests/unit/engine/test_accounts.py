@@ -175,3 +175,12 @@ async def test_a_deleted_account_takes_nothing_new_but_keeps_its_adapter(world: 
     await world.engine.accounts.follow([])
     assert world.engine.accounts.by_name["market"].spec.suspended
     assert world.engine.accounts.provider("market") is not None
+
+
+async def test_a_bug_in_one_adapter_is_that_accounts_alone(world: World) -> None:
+    world.providers |= {"broken": ZeroDivisionError("oops"), "market": Market(world.clock)}
+    await world.engine.accounts.follow([spec("broken"), spec("market")])
+    health = world.engine.accounts.health()
+    assert "ZeroDivisionError" in health["broken"].message
+    assert "oops" not in health["broken"].message, "who knows what a bug's message carries"
+    assert health["market"].is_usable

@@ -9,6 +9,8 @@ nothing billed that no open record names.
 import asyncio
 import logging
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from overspill.core.errors import OverspillError
@@ -31,7 +33,11 @@ def run_seed(seed: int, prepare: Any = None) -> list[str]:
 
 def run_plan(plan: Plan, prepare: Any = None) -> list[str]:
     """As `run_seed`, for a plan made by hand."""
-    logging.getLogger("overspill").setLevel(logging.CRITICAL)
+    with _quiet():
+        return _lived(plan, prepare)
+
+
+def _lived(plan: Plan, prepare: Any) -> list[str]:
     market = FakeMarket(LoopClock(), klass=plan.klass, lies=plan.lies, run_s=20 + plan.seed % 70)
     sim = Simulation(
         market=market,
@@ -44,6 +50,18 @@ def run_plan(plan: Plan, prepare: Any = None) -> list[str]:
         prepare=prepare or _as_it_is,
     )
     return run_virtual(_History(plan, sim).live())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Warnings of thousands of provoked faults are no news; others' tests want their own back."""
+    log = logging.getLogger("overspill")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _as_it_is(_engine: Engine) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from .history import run_seed
 
-SEEDS = 200
+SEEDS = 120
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

@@ -3,9 +3,10 @@
 Timed with the test settings (6 s lease); the figures of the default settings are the same law.
 """
 
+import logging
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,7 +19,7 @@ from .proofs import assert_clean, hasten, leads, rented, until_complete, until_l
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-Record = Callable[[str, object], None]
+log = logging.getLogger(__name__)
 LEASE_S = 6.0
 TAKEOVER_S = LEASE_S + 6.0
 """The lease has to run out, then comes the next look; the rest is for a busy machine."""
@@ -52,7 +53,7 @@ def pair(stack: Stack, standby: OperatorProcess) -> tuple[OperatorProcess, Opera
 
 
 def test_the_standby_takes_over_from_a_killed_leader(
-    stack: Stack, standby: OperatorProcess, namespace: str, record_property: Record
+    stack: Stack, standby: OperatorProcess, namespace: str
 ) -> None:
     leader, other = pair(stack, standby)
     for number in range(3):
@@ -61,7 +62,7 @@ def test_the_standby_takes_over_from_a_killed_leader(
     leader.kill()
     killed = time.monotonic()
     until_leads(other, TAKEOVER_S)
-    record_property("takeover_after_kill_s", round(time.monotonic() - killed, 1))
+    log.info("takeover_after_kill_s %s", round(time.monotonic() - killed, 1))
     leader.restart()  # the kubelet; workloads report to its address
     until_complete(stack, namespace)
     assert_clean(stack, namespace)
@@ -69,14 +70,14 @@ def test_the_standby_takes_over_from_a_killed_leader(
 
 
 def test_a_leader_that_is_told_to_end_hands_over_at_once(
-    stack: Stack, standby: OperatorProcess, record_property: Record
+    stack: Stack, standby: OperatorProcess
 ) -> None:
     leader, other = pair(stack, standby)
     other.wait_ready()
     leader.send(signal.SIGTERM)
     told = time.monotonic()
     until_leads(other, LEASE_S)
-    record_property("takeover_after_sigterm_s", round(time.monotonic() - told, 1))
+    log.info("takeover_after_sigterm_s %s", round(time.monotonic() - told, 1))
     until(lambda: not leader.running, "the old leader to end", 20)
     assert leader.exit_code == 0
     leader.restart()

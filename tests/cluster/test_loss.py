@@ -1,8 +1,9 @@
 """A home node dies without a word: its job goes on elsewhere, once. And the way home again."""
 
 import json
+import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from .proofs import (
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-Record = Callable[[str, object], None]
+log = logging.getLogger(__name__)
 SUSPECT_S, LOST_S = 5, 10
 SHIPPED = {"suspectSeconds": 20, "lostSeconds": 40}
 EAGER = "eager"
@@ -81,7 +82,7 @@ def pods_on(stack: Stack, namespace: str, node: str) -> list[str]:
 
 
 def test_a_job_on_a_silent_node_goes_on_at_another_home_node(
-    stack: Stack, bed: Bed, namespace: str, record_property: Record
+    stack: Stack, bed: Bed, namespace: str
 ) -> None:
     stack.apply_job(namespace, "moves", anywhere("true", 12, placement={"burst": "Never"}))
     stack.until_phase(namespace, "moves", "Running")
@@ -93,7 +94,7 @@ def test_a_job_on_a_silent_node_goes_on_at_another_home_node(
         took = time.monotonic() - silent
         assert lost in told
         assert LOST_S - 2 <= took <= LOST_S + 8
-        record_property("node_loss_seen_s", round(took, 1))
+        log.info("node_loss_seen_s %s", round(took, 1))
         stack.until_phase(namespace, "moves", "Complete")
         status = stack.job(namespace, "moves")["status"]
         assert node_of(stack, namespace, "moves") != lost
@@ -155,7 +156,7 @@ def attempt_states(stack: Stack, namespace: str) -> list[str]:
 
 
 def test_a_job_outside_comes_home_when_there_is_room(
-    stack: Stack, bed: Bed, namespace: str, record_property: Record
+    stack: Stack, bed: Bed, namespace: str
 ) -> None:
     wanted = {"count": 1, "models": ["v100-32gb", "v100"]}
     spec = anywhere("sleep 600", 8, gpu=wanted, slaClassName=EAGER, deadline={"workSeconds": 36000})
@@ -174,7 +175,7 @@ def test_a_job_outside_comes_home_when_there_is_room(
     )
     try:
         until(lambda: len(stack.leases(namespace)) == 2, "the way home", 60)
-        record_property("failback_decided_s", round(time.monotonic() - began, 1))
+        log.info("failback_decided_s %s", round(time.monotonic() - began, 1))
         until_complete(stack, namespace)
         outside, home = lease_of(stack, namespace, "back"), lease_of(stack, namespace, "back", 2)
         assert outside["status"]["closing"]["reason"] == "Superseded"

@@ -40,11 +40,16 @@ class Network:
         _remove(self._name)
         ip_batch(
             [
-                f"link add {self._name} type bridge",
+                f"link add {self._name} address {_mac(self.address)} type bridge",
                 f"addr add {self.address}/{self._block.prefixlen} dev {self._name}",
                 f"link set {self._name} up",
             ]
         )
+
+    @property
+    def name(self) -> str:
+        """The bridge's name."""
+        return self._name
 
     def attach(self) -> Cell:
         """A new namespace with an address of its own."""
@@ -84,6 +89,13 @@ class Network:
         """Removes bridge and namespaces and gives the block back."""
         _remove(self._name)
         self._lock.close()
+
+
+def _mac(address: str) -> str:
+    """A bridge that was given none takes the lowest of its ports', and so another one whenever a
+    copy comes or goes: copies that know the old one would talk to nobody for half a minute.
+    """
+    return "02:00:" + ":".join(f"{byte:02x}" for byte in ipaddress.IPv4Address(address).packed)
 
 
 def sweep_leftovers() -> list[str]:

@@ -5,8 +5,17 @@ from overspill.testing.pytest_bed import (
     cluster,
     free_real_node,
     namespace,
+    no_accounts_left,
     real_bed,
     real_namespace,
 )
 
-__all__ = ["bed", "cluster", "free_real_node", "namespace", "real_bed", "real_namespace"]
+__all__ = [
+    "bed",
+    "cluster",
+    "free_real_node",
+    "namespace",
+    "no_accounts_left",
+    "real_bed",
+    "real_namespace",
+]

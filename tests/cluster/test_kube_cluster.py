@@ -17,7 +17,7 @@ from overspill.kube.cluster import KubeCluster, cluster_id
 from overspill.kube.resources import Kind, collection, item
 from overspill.kube.store import Store
 from overspill.kube.truth import Truth
-from overspill.kube.verbs import Refused, Verbs, connect
+from overspill.kube.verbs import Refused, Verbs
 from overspill.ports import (
     DeleteJob,
     DeleteLease,
@@ -28,6 +28,7 @@ from overspill.ports import (
     ReleaseLease,
 )
 from overspill.testing.bed import Bed
+from overspill.testing.connection import connected
 from overspill.testing.kube_bed import install_crds
 from overspill.testing.kube_samples import full_lease, job_json, planned_lease
 
@@ -41,9 +42,8 @@ def crds(bed: Bed) -> None:
 
 @pytest.fixture
 async def verbs(bed: Bed) -> AsyncIterator[Verbs]:
-    verbs = await connect(bed.kubeconfig)
-    yield verbs
-    await verbs.close()
+    async with connected(bed.kubeconfig) as verbs:
+        yield verbs
 
 
 @pytest.fixture

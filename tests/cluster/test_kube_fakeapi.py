@@ -7,9 +7,10 @@ import pytest
 from overspill.core.errors import OverspillError
 from overspill.kube.mapping import lease_manifest
 from overspill.kube.resources import LEASE_FINALIZER, Kind, collection
-from overspill.kube.verbs import Verbs, connect
+from overspill.kube.verbs import Verbs
 from overspill.kube.wire import Listing, WatchLimits, Wire
 from overspill.testing.bed import Bed
+from overspill.testing.connection import connected
 from overspill.testing.fakeapi import FakeApi
 from overspill.testing.kube_bed import install_crds
 from overspill.testing.kube_samples import planned_lease
@@ -20,9 +21,8 @@ pytestmark = pytest.mark.cluster
 @pytest.fixture
 async def verbs(bed: Bed) -> AsyncIterator[Verbs]:
     install_crds(bed)
-    verbs = await connect(bed.kubeconfig)
-    yield verbs
-    await verbs.close()
+    async with connected(bed.kubeconfig) as verbs:
+        yield verbs
 
 
 class Script:

@@ -10,9 +10,10 @@ import pytest
 from overspill.clock import SystemClock
 from overspill.kube.home import HomeOptions, KubeHome
 from overspill.kube.informer import Informer, Source
-from overspill.kube.verbs import Verbs, connect
+from overspill.kube.verbs import Verbs
 from overspill.ports import PodState
 from overspill.testing.bed import Bed
+from overspill.testing.connection import connected
 from overspill.testing.kube_bed import until
 
 pytestmark = pytest.mark.cluster
@@ -20,9 +21,8 @@ pytestmark = pytest.mark.cluster
 
 @pytest.fixture
 async def verbs(bed: Bed) -> AsyncIterator[Verbs]:
-    verbs = await connect(bed.kubeconfig)
-    yield verbs
-    await verbs.close()
+    async with connected(bed.kubeconfig) as verbs:
+        yield verbs
 
 
 @pytest.fixture

@@ -7,18 +7,18 @@ from collections.abc import AsyncIterator
 import pytest
 
 from overspill.core.errors import ClusterUnavailable, Conflict, Gone
-from overspill.kube.verbs import Refused, Verbs, connect
+from overspill.kube.verbs import Refused, Verbs
 from overspill.kube.wire import WatchLimits
 from overspill.testing.bed import Bed
+from overspill.testing.connection import connected
 
 pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture
 async def verbs(bed: Bed) -> AsyncIterator[Verbs]:
-    verbs = await connect(bed.kubeconfig)
-    yield verbs
-    await verbs.close()
+    async with connected(bed.kubeconfig) as verbs:
+        yield verbs
 
 
 @pytest.fixture
@@ -70,11 +70,10 @@ async def test_a_refusal_carries_the_servers_sentence(verbs: Verbs, maps: str):
 
 
 async def test_what_rbac_forbids_is_refused(bed: Bed, namespace: str, maps: str):
-    stranger = await connect(bed.token_kubeconfig(namespace, "default"))
-    with pytest.raises(Refused, match="forbidden") as caught:
-        await stranger.get(maps)
+    async with connected(bed.token_kubeconfig(namespace, "default")) as stranger:
+        with pytest.raises(Refused, match="forbidden") as caught:
+            await stranger.get(maps)
     assert caught.value.status == 403
-    await stranger.close()
 
 
 async def test_a_list_of_many_pages_is_complete(verbs: Verbs, maps: str):
@@ -121,18 +120,17 @@ async def test_a_silent_watch_is_given_up(bed: Bed, verbs: Verbs, maps: str):
 
 
 async def test_a_call_to_a_server_that_hangs_ends_at_its_deadline(bed: Bed):
-    verbs = await connect(bed.kubeconfig, deadline_s=1)
-    await verbs.get("/api/v1/namespaces/default")
-    bed.apiserver.pause()
-    try:
-        for call in (verbs.get, lambda path: verbs.create(path, {})):
-            began = time.monotonic()
-            with pytest.raises(ClusterUnavailable, match="no answer within 1 s"):
-                await call("/api/v1/namespaces")
-            assert time.monotonic() - began < 3
-    finally:
-        bed.apiserver.resume()
-        await verbs.close()
+    async with connected(bed.kubeconfig, deadline_s=1) as verbs:
+        await verbs.get("/api/v1/namespaces/default")
+        bed.apiserver.pause()
+        try:
+            for call in (verbs.get, lambda path: verbs.create(path, {})):
+                began = time.monotonic()
+                with pytest.raises(ClusterUnavailable, match="no answer within 1 s"):
+                    await call("/api/v1/namespaces")
+                assert time.monotonic() - began < 3
+        finally:
+            bed.apiserver.resume()
 
 
 async def test_a_server_that_is_down_is_unavailable_and_comes_back(bed: Bed, verbs: Verbs):

@@ -55,6 +55,14 @@ def uninstall(cluster: Cluster, options: ChartOptions | None = None) -> str:
     return cluster.helm("uninstall", wanted.release, "--namespace", wanted.namespace)
 
 
+def forget_accounts(cluster: Cluster) -> None:
+    """Deletes every GPUProvider that is not the chart's own, whose market may be gone."""
+    if not any("gpuproviders" in name for name in _crds(cluster)):
+        return
+    not_ours = "app.kubernetes.io/managed-by!=Helm"
+    cluster.kubectl("delete", "gpuproviders.overspill.dev", "--selector", not_ours, "--wait=false")
+
+
 def _crds(cluster: Cluster) -> list[str]:
     names = cluster.kubectl("get", "crd", "-o", "name").split()
     return [name for name in names if name.endswith(".overspill.dev")]

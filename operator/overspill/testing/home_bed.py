@@ -18,10 +18,11 @@ from overspill.core.offer import Offer
 from overspill.core.vocabulary import Phase
 from overspill.kube.cluster import cluster_id
 from overspill.kube.home import HomeOptions, KubeHome
-from overspill.kube.verbs import Verbs, connect
+from overspill.kube.verbs import Verbs
 from overspill.ports import OpenRequest
 from overspill.providers.in_cluster import InCluster
 from overspill.testing.bed.cluster import Cluster
+from overspill.testing.connection import connected
 from overspill.testing.home import home_account, home_request
 
 SUSPECT, LOST = timedelta(seconds=3), timedelta(seconds=6)
@@ -104,25 +105,21 @@ class HomeBed:
 @asynccontextmanager
 async def home_on(bed: Cluster) -> AsyncIterator[HomeBed]:
     """Home over a bed, with times of node loss that a test can wait for."""
-    verbs = await connect(bed.kubeconfig)
-    clock = SystemClock()
-    home = KubeHome(verbs, clock, HomeOptions(heartbeat_poll_s=0.5))
-    watching = asyncio.create_task(home.run())
-    try:
-        cluster = await cluster_id(verbs)
-        account = home_account(suspect_after=SUSPECT, lost_after=LOST)
-        provider = InCluster(account, verbs, home, clock, cluster)
-        started = HomeBed(verbs, home, provider, cluster)
+    async with connected(bed.kubeconfig) as verbs:
+        clock = SystemClock()
+        home = KubeHome(verbs, clock, HomeOptions(heartbeat_poll_s=0.5))
+        watching = asyncio.create_task(home.run())
+        try:
+            cluster = await cluster_id(verbs)
+            account = home_account(suspect_after=SUSPECT, lost_after=LOST)
+            provider = InCluster(account, verbs, home, clock, cluster)
+            started = HomeBed(verbs, home, provider, cluster)
 
-        async def synced() -> bool:
-            return home.synced
+            async def synced() -> bool:
+                return home.synced
 
-        await started.eventually("the view of nodes and pods", synced)
-        yield started
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-        await verbs.close()
-        # TLS connections of cancelled watches say goodbye after the pool has forgotten them; a
-        # loop that ends at once would leave them open (aiohttp's own advice on shutting down).
-        await asyncio.sleep(0.25)
+            await started.eventually("the view of nodes and pods", synced)
+            yield started
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)

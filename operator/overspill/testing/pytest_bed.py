@@ -8,14 +8,24 @@ the session's configuration holds it. `OVERSPILL_REAL_NODE=1` gives the shared b
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from overspill.testing import chart
 from overspill.testing.bed import Bed, BedOptions, Cluster
 from overspill.testing.bed.target import open_cluster
 
-__all__ = ["bed", "cluster", "free_real_node", "namespace", "real_bed", "real_namespace"]
+__all__ = [
+    "bed",
+    "cluster",
+    "free_real_node",
+    "namespace",
+    "no_accounts_left",
+    "real_bed",
+    "real_namespace",
+]
 
 _BED = pytest.StashKey[Bed]()
 _REAL_BED = pytest.StashKey[Bed]()
@@ -33,9 +43,12 @@ def bed(pytestconfig: pytest.Config) -> Bed:
     return pytestconfig.stash[_BED]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def real_bed(pytestconfig: pytest.Config) -> Bed:
-    """A bed with the machine's one real node: the shared bed if it has it, or a second one."""
+    """A bed with the machine's one real node: the shared bed if it has it, or a second one.
+
+    Looked up for every test, for `free_real_node` may have ended the one that was there before.
+    """
     shared = pytestconfig.stash.get(_BED, None)
     if shared is not None and shared.real_node is not None:
         return shared
@@ -82,6 +95,15 @@ def namespace(cluster: Cluster) -> Iterator[str]:
         yield name
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_accounts_left(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Ends each module without the markets' accounts that its tests made on a shared bed."""
+    yield
+    for key in (_BED, _REAL_BED):
+        if key in pytestconfig.stash:
+            chart.forget_accounts(pytestconfig.stash[key])
+
+
 @pytest.fixture
 def real_namespace(real_bed: Bed) -> Iterator[str]:
     """A namespace of this test's own on the bed with the real node."""
@@ -100,12 +122,15 @@ def _start(config: pytest.Config, *, real: bool) -> Bed:
 def _shown(config: pytest.Config) -> Callable[[str], None]:
     """Progress past pytest's capturing: a cold build takes minutes and must be seen."""
     capture = config.pluginmanager.getplugin("capturemanager")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    # A worker of pytest-xdist speaks to its master on stdout.
+    stream, label = (sys.stderr, f"{worker}: ") if worker else (sys.stdout, "")
 
     def show(line: str) -> None:
         if capture is None:
-            print(line, flush=True)
+            print(f"{label}{line}", flush=True, file=stream)
             return
         with capture.global_and_fixture_disabled():
-            print(f"\n{line}", end="", flush=True)
+            print(f"\n{label}{line}", end="", flush=True, file=stream)
 
     return show

@@ -1,0 +1,19 @@
+"""Which tests may run side by side (`pytest -n 2 --dist loadgroup`), and which come first.
+
+A module stays in one process, for its tests share what they started; so do all modules that need
+the machine's one real node. Whatever takes minutes starts first.
+"""
+
+import pytest
+
+REAL_NODE = "real-node"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    needs = {item.path for item in items if item.get_closest_marker("real_node")}
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    for item in items:
+        group = REAL_NODE if item.path in needs else f"{item.path.parent.name}-{item.path.stem}"
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (item.path not in needs, item.path not in slow))

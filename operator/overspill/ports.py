@@ -18,6 +18,7 @@ from overspill.core.offer import Offer, Requirements
 from overspill.core.sla import Budget, SlaClass
 from overspill.core.snapshot import ProviderAccount
 from overspill.core.workload import PortableWorkload
+from overspill.core.worst_case import NO_END, Ending
 
 
 class Clock(Protocol):
@@ -55,6 +56,8 @@ class Capabilities:
     restarts_exited: bool = False
     """The market restarts an exited command; a batch job needs a report URL there."""
     has_dead_mans_switch: bool = False
+    ending: Ending = NO_END
+    """How the bill ends when nobody closes the lease; the worst case is computed from it."""
     needs_permits: bool = True
     """False at home: the child's name is the key, nothing is paid to a third party."""
     offer_ttl: timedelta = timedelta(seconds=60)
@@ -159,6 +162,14 @@ class Treasury(Protocol):
 
     async def balance_usd(self) -> Decimal:
         """Money left in the account."""
+
+
+@runtime_checkable
+class Exposure(Protocol):
+    """Optional: markets where more than the balance can be spent without us (escrows)."""
+
+    async def at_stake_usd(self) -> Decimal:
+        """All that the account could still lose: the balance and what stands in escrow."""
 
 
 class KubeVerbs(Protocol):

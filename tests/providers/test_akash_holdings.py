@@ -117,6 +117,10 @@ async def test_the_balance_is_what_is_free() -> None:
     assert await double_rig().provider.balance_usd() == Decimal("120.5")
 
 
+async def test_at_stake_is_what_is_free_and_what_stands_in_escrow() -> None:
+    assert await double_rig().provider.at_stake_usd() == Decimal("125.5")
+
+
 async def test_a_close_that_did_nothing_is_an_error() -> None:
     rig = double_rig()
     step = await drive(rig, rig.request())

@@ -111,6 +111,21 @@ class ProviderType(StrEnum):
     RUNPOD = "RunPod"
 
 
+class BillEnd(StrEnum):
+    """What ends the bill of a lease at a market when the operator never comes back."""
+
+    HOME = "Home"
+    """Nothing is billed by a third party."""
+    PREPAID = "Prepaid"
+    """All of it was paid at the opening."""
+    DEADLINE = "Deadline"
+    """The market's own switch, set to the lease's hard deadline."""
+    BALANCE = "Balance"
+    """The market stops what the account cannot pay; nothing before."""
+    NOTHING = "Nothing"
+    """Nothing that is known of."""
+
+
 class LeaseState(StrEnum):
     """States of a GPULease; lease-protocol section 2.2. No status yet means `Planned`."""
 

@@ -22,7 +22,8 @@ from overspill.core.lease import Handle
 from overspill.core.observation import HeldLease, Observation
 from overspill.core.offer import Offer, Requirements
 from overspill.core.snapshot import ProviderAccount
-from overspill.core.vocabulary import ProviderType
+from overspill.core.vocabulary import BillEnd, ProviderType
+from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
 from overspill.providers import akash_wire as wire
 from overspill.providers.akash_api import Api
@@ -114,6 +115,10 @@ class Akash:
         """What the wallet can still spend; escrow of open deployments is not in it."""
         return await self._api.balance_usd()
 
+    async def at_stake_usd(self) -> Decimal:
+        """Wallet and escrows: with or without refilling, no lease can take more."""
+        return await self._api.at_stake_usd()
+
     async def _ids_of(self, key: str) -> list[str]:
         return [held.deployment.id.dseq for held, name in await self._holdings.all() if name == key]
 
@@ -130,6 +135,7 @@ def _capabilities(config: Config) -> Capabilities:
         restarts_exited=True,
         # the escrow is only a wish: with managed deposits the market sizes and refills it itself
         has_dead_mans_switch=False,
+        ending=Ending(BillEnd.BALANCE),
         offer_ttl=timedelta(minutes=15),
     )
 

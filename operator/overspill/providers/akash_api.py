@@ -176,8 +176,15 @@ class Api:
 
     async def balance_usd(self) -> Decimal:
         """What the wallet can still spend; escrow of open deployments is not in it."""
+        return (await self._balances()).balance
+
+    async def at_stake_usd(self) -> Decimal:
+        """Wallet and escrow of all open deployments."""
+        return (await self._balances()).total
+
+    async def _balances(self) -> wire.Balance:
         call = Call("GET", "/v1/balances", "read the balance")
-        return (await self.http.read(call, wire.BalanceAnswer)).data.balance
+        return (await self.http.read(call, wire.BalanceAnswer)).data
 
 
 def _known_refusal(status: int, text: str) -> ProviderError | None:

@@ -285,9 +285,10 @@ class ClosedAnswer(Wire):
 
 
 class Balance(Wire):
-    """USD in the wallet, outside any escrow."""
+    """USD in the wallet outside any escrow, and in all."""
 
     balance: Decimal
+    total: Decimal
 
 
 class BalanceAnswer(Wire):

@@ -22,7 +22,8 @@ from overspill.core.lease import Handle
 from overspill.core.observation import HeldLease, Observation
 from overspill.core.offer import Offer, Requirements
 from overspill.core.snapshot import ProviderAccount
-from overspill.core.vocabulary import ProviderType
+from overspill.core.vocabulary import BillEnd, ProviderType
+from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
 from overspill.providers._settings import settings_of
 from overspill.providers.dispersed_api import Api
@@ -175,6 +176,12 @@ def _capabilities(config: Config) -> Capabilities:
         can_set_command=False,
         restarts_exited=True,  # it does not, but an end is not told from a loss: reports are needed
         has_dead_mans_switch=True,
+        ending=Ending(
+            BillEnd.DEADLINE,
+            # it bills from the creation on, and its longest run begins with the start
+            slack=timedelta(seconds=config.assign_timeout_seconds + config.start_timeout_seconds),
+            grain=timedelta(hours=1),
+        ),
         offer_ttl=timedelta(seconds=config.offers_every_seconds),
         not_found_grace=max(lag, timedelta(seconds=60)),
     )

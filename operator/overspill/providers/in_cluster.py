@@ -30,6 +30,8 @@ from overspill.core.lease import Handle
 from overspill.core.observation import HeldLease, Observation
 from overspill.core.offer import Offer, Requirements
 from overspill.core.snapshot import ProviderAccount
+from overspill.core.vocabulary import BillEnd
+from overspill.core.worst_case import Ending
 from overspill.ports import (
     Capabilities,
     Clock,
@@ -70,6 +72,7 @@ class InCluster:
         idempotency=IdempotencyClass.A,
         quarantine=timedelta(0),
         needs_permits=False,
+        ending=Ending(BillEnd.HOME),
         offer_ttl=timedelta(seconds=5),
         # The API server's word is a quorum read: what it does not know does not exist.
         not_found_grace=timedelta(0),

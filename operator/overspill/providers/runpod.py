@@ -31,7 +31,8 @@ from overspill.core.lease import Handle
 from overspill.core.observation import HeldLease, Observation
 from overspill.core.offer import Offer, Requirements
 from overspill.core.snapshot import ProviderAccount
-from overspill.core.vocabulary import CapacityType, ProviderType
+from overspill.core.vocabulary import BillEnd, CapacityType, ProviderType
+from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
 from overspill.providers._settings import settings_of
 from overspill.providers.runpod_api import Api
@@ -191,6 +192,7 @@ def _capabilities(config: Config) -> Capabilities:
         can_set_command=True,
         restarts_exited=True,
         has_dead_mans_switch=False,
+        ending=Ending(BillEnd.BALANCE),
         offer_ttl=timedelta(seconds=config.offers_every_seconds),
         not_found_grace=max(2 * lag, timedelta(seconds=10)),
     )

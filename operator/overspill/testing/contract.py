@@ -24,6 +24,7 @@ from overspill.core.errors import (
     Unavailable,
 )
 from overspill.core.lease import Handle
+from overspill.core.vocabulary import BillEnd
 from overspill.ports import OpenRequest, OpenStep, Provider
 from overspill.testing.wire_faults import ELSEWHERE, EXECUTED, Fault, FaultyTransport
 
@@ -85,6 +86,13 @@ class ProviderContract:
             step.handle.external_id
         ]
         assert await rig.open_things() == 1
+
+    async def test_what_ends_the_bill_is_declared_as_the_dead_mans_switch_is(
+        self, rig: Rig
+    ) -> None:
+        declared = rig.provider.capabilities
+        has_switch = declared.ending.by in (BillEnd.DEADLINE, BillEnd.PREPAID)
+        assert has_switch == declared.has_dead_mans_switch
 
     async def test_open_twice_opens_once(self, rig: Rig) -> None:
         request = rig.request()

@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 
 from tests.chaos.crashes import crash_once, crash_twice
 from tests.chaos.history import run_seed
@@ -21,6 +20,7 @@ from tests.chaos.model import ABLATIONS, FULL, LARGE, Variant, check
 from tests.chaos.plans import planned
 from tests.chaos.seeded_bugs import BUGS, caught
 
+from benchmarks.chaos_lines import Line, print_lines
 from overspill.ports import IdempotencyClass
 from overspill.testing.market import FakeMarket
 from overspill.testing.simulation import Simulation
@@ -34,15 +34,6 @@ ELSEWHERE = (
     ("throughput, API cost, memory", "make bench-storm"),
 )
 """What a simulation cannot show: measured on the real control plane."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One goal, and what was measured."""
-
-    goal: str
-    measured: str
-    is_met: bool
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -172,9 +163,7 @@ def _caught(number: int) -> tuple[int, str] | None:
 
 
 def _print(lines: Sequence[Line], took_s: float) -> None:
-    print(f"\n{'goal':40} {'measured':70} met")
-    for line in lines:
-        print(f"{line.goal:40} {line.measured:70} {'yes' if line.is_met else 'NO'}")
+    print_lines(lines)
     for goal, where in ELSEWHERE:
         print(f"{goal:40} {'not run here: ' + where:70} -")
     print(f"took {took_s:.0f} s")

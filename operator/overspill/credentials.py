@@ -53,9 +53,9 @@ class AccountFactory:
             return InCluster(account, self._verbs, self._home, self._clock, self._cluster_id)
         create = self._adapters.get(account.type)
         if create is None:
-            known = ", ".join(sorted(kind.value for kind in self._adapters))
+            known = ", ".join(sorted(self._adapters))
             raise AuthRejected(
-                f"this version cannot speak to {account.type.value}; it knows {known}",
+                f"this version cannot speak to {account.type}; it knows {known}",
                 provider=account.name,
             )
         return create(account, credentials, self._clock)

@@ -314,6 +314,16 @@ class Event:
     is_warning: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class AccountEvent:
+    """The same on a GPUProvider, for whoever keeps the account."""
+
+    account: ProviderAccount
+    reason: str
+    message: str
+    is_warning: bool = False
+
+
 Change = (
     PlanLease
     | LeaseStatus
@@ -324,6 +334,7 @@ Change = (
     | ProviderStatus
     | BudgetStatus
     | Event
+    | AccountEvent
 )
 
 

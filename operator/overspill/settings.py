@@ -54,6 +54,7 @@ class Settings(BaseSettings):
         300, ge=0, description="Many losses at once are believed when still seen after."
     )
     retention_s: float = Field(7 * 86400, gt=0, description="Closed leases stay as the ledger.")
+    low_runway_s: float = Field(86400, ge=0, description="BalanceLow below this runway.")
     opening_limit_s: float = Field(600, gt=0, description="An open without success is given up.")
 
     secret_reread_s: float = Field(30, ge=0, description="An account's Secret is read anew after.")

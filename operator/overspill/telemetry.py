@@ -16,6 +16,19 @@ TRUTH_FINDS = Counter("overspill_truth_finds", "Changes that only the truth LIST
 ORPHANS = Counter("overspill_orphans_ended", "Orphans ended by the sweep.", ["provider"])
 SWEEP_STOPPED = Gauge("overspill_sweep_stopped", "1 while the sweep's breaker holds.", ["provider"])
 FAILOVER_STOPPED = Gauge("overspill_failover_stopped", "1 while the loss breaker holds.")
+BALANCE_USD = Gauge("overspill_provider_balance_usd", "Money left in the account.", ["provider"])
+RUNWAY_SECONDS = Gauge(
+    "overspill_provider_runway_seconds", "How long the balance lasts; +Inf: unknown.", ["provider"]
+)
+WORST_CASE_USD = Gauge(
+    "overspill_provider_worst_case_usd",
+    "Most that open leases can cost in 30 days if nobody closes them.",
+    ["provider"],
+)
+LEDGER_USD = Counter(
+    "overspill_ledger_usd", "Closed leases by our own books, where the market told.", ["provider"]
+)
+BILLED_USD = Counter("overspill_billed_usd", "The same leases by the market's bill.", ["provider"])
 IS_LEADER = Gauge("overspill_is_leader", "1 on the leader.")
 QUEUE_DEPTH = Gauge("overspill_queue_depth", "Keys waiting in the work-queue.")
 """Read by alerts: a queue that grows means that the API server or a market is slow."""

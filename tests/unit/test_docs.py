@@ -57,6 +57,8 @@ PROVIDER_REASONS = (
     "InsufficientFunds",
     "RateLimited",
     "Unavailable",
+    "RunwayShort",
+    "BalanceEmpty",
 )
 
 

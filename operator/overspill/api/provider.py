@@ -20,10 +20,13 @@ from overspill.api.scalars import (
     Seconds,
     Text,
 )
-from overspill.core.vocabulary import CapacityType, ProviderType, TrustTier
+from overspill.core.vocabulary import CapacityType, TrustTier
 
 Rates = Annotated[dict[str, RateUSD], Field(max_length=128)]
 """USD per GPU-hour by canonical model; "*" is every other model."""
+
+MarketName = Annotated[str, Text(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=63)]
+"""The word of an adapter. No closed list: a plugin brings its own."""
 
 Endpoint = Annotated[str, Text(pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$", max_length=1024)]
 """A base URL without credentials, query or fragment."""
@@ -147,8 +150,10 @@ class GPUProviderSpec(ApiModel):
         ),
     )
 
-    type: ProviderType
-    """The market, or InCluster for home."""
+    type: MarketName
+    """The market: InCluster for home, else the word of an adapter (docs/providers.md), such as
+    Akash or Vast. An unknown word is told by the condition Ready.
+    """
     endpoint: Endpoint | None = None
     """Base URL of the market's API; absent: the market's public one."""
     credentials_secret_ref: CredentialsRef | None = None

@@ -19,7 +19,7 @@ from overspill.api.scalars import (
     SignedUSD,
     Word,
 )
-from overspill.core.vocabulary import CapacityType, CircuitState
+from overspill.core.vocabulary import BillEnd, CapacityType, CircuitState
 
 
 class Circuit(ApiModel):
@@ -65,13 +65,46 @@ class LastError(ApiModel):
     """When."""
 
 
+class Bound(ApiModel):
+    """The most that can be billed if the operator never comes back, paid parts included."""
+
+    usd: ExactUSD | None = None
+    """The most in all, in USD; absent: nothing that is known bounds it."""
+    within30days_usd: Annotated[ExactUSD, Field(alias="within30DaysUSD")]
+    """The most within 30 days, in USD."""
+    ends_time: Instant | None = None
+    """When the market ends the bill by itself; absent: only money does, or nothing."""
+
+
+class LeaseBound(Bound):
+    """The most that one open lease can cost."""
+
+    namespace: Word
+    """The namespace of the GPULease."""
+    lease_name: Word
+    """The GPULease."""
+
+
+class WorstCase(Bound):
+    """The most that all open leases of the account can cost, and how their bills would end."""
+
+    bill_end: BillEnd
+    """What ends a bill without us: Deadline (the market's own switch), Prepaid, Balance (an empty
+    account), Nothing, or Home (nothing is billed).
+    """
+    leases: Annotated[list[LeaseBound], Field(max_length=20), Merge("map", ("leaseName",))] = Field(
+        default_factory=list
+    )
+    """The dearest of them; at most 20."""
+
+
 class GPUProviderStatus(ApiModel):
     """What was observed of the account."""
 
     observed_generation: Generation | None = None
     """The generation of the spec that this status speaks of."""
     conditions: Conditions = Field(default_factory=list)
-    """Ready: the account can be used."""
+    """Ready: the account can be used. BalanceLow: only while its money will not last."""
     circuit: Circuit | None = None
     """Whether calls to the account are let through."""
     leases: Count | None = None
@@ -82,6 +115,8 @@ class GPUProviderStatus(ApiModel):
     """Money left in the account, in USD."""
     runway_seconds: Seconds | None = None
     """How long the balance lasts at the present rate."""
+    worst_case: WorstCase | None = None
+    """What the open leases can cost at most if the operator never comes back."""
     offers_seen: Count | None = None
     """Offers that could be had when last asked."""
     offers: Annotated[list[OfferSeen], Field(max_length=100), Merge("map", ("offerID",))] = Field(

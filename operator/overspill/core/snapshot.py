@@ -8,6 +8,7 @@ from decimal import Decimal
 from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.offer import Offer
+from overspill.core.policy_past import Past
 from overspill.core.sla import Budget, SlaClass
 from overspill.core.vocabulary import CapacityType, ProviderType, TrustTier
 
@@ -17,7 +18,8 @@ class ProviderAccount:
     """A GPUProvider: one market account, or home. No secrets in here."""
 
     name: str
-    type: ProviderType
+    type: ProviderType | str
+    """A market that is not shipped with us has a word of its own."""
     resource_version: str = ""
     generation: int = 1
     endpoint: str = ""
@@ -40,6 +42,7 @@ class ProviderAccount:
     """USD per GPU-hour on demand at a hyperscaler by canonical model (home); "*" is the rest."""
     unhealthy_conditions: tuple[tuple[str, str], ...] = ()
     """(condition type, status) of a home node that mean: not healthy (`nodeHealth`)."""
+    uid: str = ""
     suspect_after: timedelta = timedelta(seconds=20)
     lost_after: timedelta = timedelta(seconds=40)
 
@@ -92,3 +95,5 @@ class Snapshot:
     """Not empty: many things look lost at once; nothing moves until a person or time clears it."""
     report_url_missing: frozenset[str] = frozenset()
     """Accounts whose market restarts what exits, while no report URL is known: no batch there."""
+    past: Past = field(default_factory=Past)
+    """What was seen of every place before; empty: nothing is predicted."""

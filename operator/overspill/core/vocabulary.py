@@ -101,7 +101,7 @@ class VerificationMode(StrEnum):
 
 
 class ProviderType(StrEnum):
-    """Which adapter speaks to a GPUProvider."""
+    """Which adapter speaks to a GPUProvider: those shipped. A plugin may bring other words."""
 
     IN_CLUSTER = "InCluster"
     AKASH = "Akash"

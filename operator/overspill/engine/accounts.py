@@ -15,7 +15,7 @@ from overspill.core.snapshot import ProviderAccount, ProviderHealth
 from overspill.core.vocabulary import ProviderType
 from overspill.engine.circuit import Circuit
 from overspill.engine.gate import EffectGate, GatedProvider
-from overspill.ports import Clock, Provider, Treasury
+from overspill.ports import Clock, Exposure, Provider, Treasury
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,10 @@ class Account:
     refreshing: bool = field(default=False)
     balance_usd: Decimal | None = None
     """Where the market tells it; as of the last refresh of offers."""
+    at_stake_usd: Decimal | None = None
+    """What the account can still lose; the balance, and escrows where the market has them."""
+    offers_at: float = float("-inf")
+    """When the offers were last answered, on the monotonic clock."""
 
     @property
     def is_home(self) -> bool:
@@ -126,8 +130,16 @@ class Accounts:
         return found
 
     def market_offers(self) -> list[Offer]:
-        """The cached offers of all markets."""
-        return [o for a in self.by_name.values() if not a.is_home for o in a.offers]
+        """The cached offers of all markets; what was not renewed in time is marked, not had."""
+        markets = [a for a in self.by_name.values() if not a.is_home]
+        return [o for a in markets for o in (_expired(a) if self._is_old(a) else a.offers)]
+
+    def _is_old(self, account: Account) -> bool:
+        """A quote is good for two lifetimes and a little: one late answer does no harm."""
+        if account.provider is None:
+            return False  # marked as unusable anyway
+        ttl = account.provider.capabilities.offer_ttl.total_seconds()
+        return self._clock.monotonic() - account.offers_at > 2 * ttl + EMPTY_S
 
     def _is_due(self, account: Account) -> bool:
         if account.is_home or account.provider is None or account.refreshing:
@@ -147,7 +159,7 @@ class Accounts:
         try:
             async with asyncio.timeout(OFFER_DEADLINE_S):
                 account.offers = tuple(await account.provider.offers(None))
-            account.offers_error = ""
+            account.offers_error, account.offers_at = "", self._clock.monotonic()
             await self._refresh_balance(account)
             self.note(account.spec.name, None)
         except ProviderError as error:
@@ -166,7 +178,15 @@ class Accounts:
             return
         async with asyncio.timeout(OFFER_DEADLINE_S):
             account.balance_usd = await treasury.balance_usd()
+            is_exposed = isinstance(treasury, Exposure)
+            stake = await treasury.at_stake_usd() if is_exposed else account.balance_usd
+            account.at_stake_usd = stake
 
     def _failed(self, account: Account, error: ProviderError) -> None:
         account.offers_error = str(error)
         account.circuit.failed(error, self._clock.monotonic())
+
+
+def _expired(account: Account) -> list[Offer]:
+    why = "the quote has expired: the market did not renew it in time"
+    return [replace(o, unavailable_reason=o.unavailable_reason or why) for o in account.offers]

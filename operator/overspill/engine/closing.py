@@ -5,6 +5,7 @@ listings without the key, then a read that says gone. Errors never lead to remov
 """
 
 import logging
+from datetime import datetime
 from decimal import Decimal
 
 from overspill.core import transition
@@ -16,9 +17,12 @@ from overspill.engine.context import Engine
 from overspill.engine.gate import GatedProvider
 from overspill.engine.records import record_lease
 from overspill.ports import DeleteLease, ReleaseLease
-from overspill.telemetry import ORPHANS
+from overspill.telemetry import BILLED_USD, LEDGER_USD, ORPHANS
 
 log = logging.getLogger(__name__)
+
+DRIFT_USD, DRIFT_SHARE = Decimal("0.05"), Decimal("0.05")
+"""A bill that differs by more than both is worth a line in the log."""
 
 GONE = (Phase.TERMINATED, Phase.SUCCEEDED, Phase.FAILED)
 
@@ -118,7 +122,19 @@ async def _closed(engine: Engine, lease: Lease, billed: Decimal | None) -> None:
         ended = seen.observation.ends_at if seen and lease.is_home else None
         now = ended or (lease.closing.requested_at if lease.is_home else now)
     await record_lease(engine, transition.closed(lease, now, billed))
+    _reconcile(lease, now, billed)
     engine.reports.forget(lease.name)
+
+
+def _reconcile(lease: Lease, now: datetime, billed: Decimal | None) -> None:
+    """Holds the market's bill against our own books; the bill is what stays recorded."""
+    if billed is None or lease.is_home:
+        return
+    ours = transition.closed(lease, now).billed_usd or Decimal(0)
+    LEDGER_USD.labels(lease.provider).inc(float(ours))
+    BILLED_USD.labels(lease.provider).inc(float(billed))
+    if abs(billed - ours) > max(DRIFT_USD, DRIFT_SHARE * ours):
+        log.warning("%s was billed %s USD, by our books it cost %s", lease.name, billed, ours)
 
 
 async def release(engine: Engine, lease: Lease) -> None:

@@ -3,18 +3,20 @@
 What stands there is for people and the CLI; nothing is decided on it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from overspill.core.errors import OverspillError
+from overspill.core.lease import Lease
 from overspill.core.offer import Offer
-from overspill.core.snapshot import ProviderHealth
+from overspill.core.snapshot import ProviderAccount, ProviderHealth
 from overspill.core.statusparts import stamp
 from overspill.core.vocabulary import LeaseState
 from overspill.engine.accounts import Account
 from overspill.engine.context import Engine
-from overspill.ports import ProviderStatus
+from overspill.engine.show_money import LOW, gist, money_document, purse_of
+from overspill.ports import AccountEvent, ProviderStatus
 
 MAX_OFFERS = 100
 
@@ -30,8 +32,16 @@ async def show_accounts(engine: Engine) -> None:
             continue
         try:
             await engine.cluster.record(ProviderStatus(spec, document))
+            await _announce(engine, spec, document)
         except OverspillError:
             continue  # shown at the next pass
+
+
+async def _announce(engine: Engine, spec: ProviderAccount, document: Mapping[str, Any]) -> None:
+    """An event when the money begins to run out; while it stays so, the condition is enough."""
+    low = _condition(document, LOW)
+    if low and not _condition(spec.status, LOW):
+        await engine.cluster.record(AccountEvent(spec, low["reason"], low["message"], True))
 
 
 def _document(engine: Engine, account: Account, old: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,14 +53,16 @@ def _document(engine: Engine, account: Account, old: Mapping[str, Any]) -> dict[
         for x in engine.cluster.view().leases.values()
         if x.provider == account.spec.name and x.state is not LeaseState.CLOSED
     ]
-    hourly = sum((x.price_usd_per_hour or Decimal(0) for x in leases), Decimal(0))
     free = [o for o in account.offers if not o.unavailable_reason]
     document: dict[str, Any] = {
         "observedGeneration": account.spec.generation,
-        "conditions": [_ready(health, usable, account.spec.generation, old, stamp(now))],
+        "conditions": [
+            _ready(health, usable, account.spec.generation, old, stamp(now)),
+            *_low(engine, account, leases, old),
+        ],
         "circuit": {"state": "Closed" if usable else "Open", "failures": account.circuit.failures},
         "leases": len(leases),
-        "hourlyUSD": f"{hourly:f}",
+        **money_document(engine, account, leases),
         "offersSeen": len(free),
         "offers": [_offer(o) for o in _cheapest(account.offers)],
         "offersTime": stamp(now),
@@ -66,8 +78,7 @@ def _ready(
     health: ProviderHealth, usable: bool, generation: int, old: Mapping[str, Any], now: str
 ) -> dict[str, Any]:
     status = "True" if usable else "False"
-    found = [c for c in old.get("conditions") or [] if c.get("type") == "Ready"]
-    before: Mapping[str, Any] = found[0] if found else {}
+    before = _condition(old, "Ready")
     same = before.get("status") == status
     return {
         "type": "Ready",
@@ -79,6 +90,31 @@ def _ready(
     }
 
 
+def _low(
+    engine: Engine, account: Account, leases: Sequence[Lease], old: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    complaint = purse_of(account, leases).complaint(engine.settings.low_runway_s)
+    if complaint is None:
+        return []
+    since = _condition(old, LOW).get("lastTransitionTime") or stamp(engine.clock.now())
+    return [
+        {
+            "type": LOW,
+            "status": "True",
+            "reason": complaint[0],
+            "message": complaint[1],
+            "observedGeneration": account.spec.generation,
+            "lastTransitionTime": since,
+        }
+    ]
+
+
+def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """The condition of that type, empty where there is none."""
+    found = [c for c in status.get("conditions") or [] if c.get("type") == kind]
+    return found[0] if found else {}
+
+
 def _cheapest(offers: Any) -> list[Offer]:
     priced = [o for o in offers if o.gpu_count > 0]
     priced.sort(key=lambda o: (bool(o.unavailable_reason), o.price_per_gpu_hour, o.offer_id))
@@ -86,28 +122,24 @@ def _cheapest(offers: Any) -> list[Offer]:
 
 
 def _offer(offer: Offer) -> dict[str, Any]:
-    return {
+    found = {
         "offerID": offer.offer_id,
         "place": offer.place,
         "gpuModel": offer.gpu_model,
         "gpuCount": offer.gpu_count,
         "pricePerGPUHourUSD": f"{offer.price_per_gpu_hour.quantize(Decimal('0.000001')):f}",
-        "region": offer.region or None,
         "capacityType": offer.capacity_type.value,
         "available": not offer.unavailable_reason,
     }
+    return found | ({"region": offer.region} if offer.region else {})
 
 
 def _gist(document: Mapping[str, Any]) -> Any:
     """What is worth a write: everything but times."""
-    kept = {
-        k: v
-        for k, v in document.items()
-        if k not in ("offersTime", "lastError", "offers", "runwaySeconds")
-    }
-    ready = [(c["status"], c["reason"]) for c in document.get("conditions") or []]
+    kept = {k: v for k, v in document.items() if k not in ("offersTime", "lastError", "offers")}
+    conditions = [(c["type"], c["status"], c["reason"]) for c in document.get("conditions") or []]
     offers = [
         tuple(sorted((k, v) for k, v in o.items() if v is not None))
         for o in document.get("offers") or []
     ]
-    return (kept | {"conditions": ready}, offers)
+    return (gist(kept) | {"conditions": conditions}, offers)

@@ -17,6 +17,7 @@ from overspill.kube.mapping.merging import difference
 from overspill.kube.resources import KUBE_SYSTEM, LEASE_FINALIZER, Kind, collection, item, status
 from overspill.kube.store import Store
 from overspill.ports import (
+    AccountEvent,
     BudgetStatus,
     Change,
     Clock,
@@ -105,7 +106,7 @@ class KubeCluster:
             case BudgetStatus(budget, document):
                 where = (Kind.BUDGET, budget.namespace, budget.name)
                 await self._named_status(where, budget.resource_version, document)
-            case Event():
+            case Event() | AccountEvent():
                 await self._events.post(change)
 
     async def _read(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:

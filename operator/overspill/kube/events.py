@@ -1,4 +1,7 @@
-"""Tells users what happened to their GPUJob as events.k8s.io events. Called by `cluster`.
+"""Tells users what happened to their GPUJob, and admins what their GPUProvider, as events.
+
+Events of events.k8s.io, called by `cluster`. Those of a GPUProvider, which has no namespace, stand
+in `default`, where kubectl looks for them.
 
 Best effort: an event that cannot be written is dropped, never raised. The same thing said again
 within the series window raises the count of the first event, as kubectl shows it.
@@ -15,12 +18,13 @@ from overspill.api import API_VERSION
 from overspill.core.errors import Gone, OverspillError
 from overspill.kube.mapping.writing import instant
 from overspill.kube.resources import Kind
-from overspill.ports import Clock, Event, KubeVerbs
+from overspill.ports import AccountEvent, Clock, Event, KubeVerbs
 
 CONTROLLER = "overspill.dev/operator"
 SERIES_WINDOW_S = 360.0
 MAX_SERIES = 5000
 MAX_NOTE = 1024
+CLUSTER_SCOPED = "default"
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +33,34 @@ def micro_time(moment: datetime) -> str:
     """MicroTime: the API wants exactly six digits of fraction."""
     written = instant(moment.replace(microsecond=0)) or ""
     return f"{written.removesuffix('Z')}.{moment.microsecond:06d}Z"
+
+
+Said = Event | AccountEvent
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """The object that an event regards; `namespace` is where the event stands."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    uid: str
+
+    @classmethod
+    def of(cls, event: Said) -> "_About":
+        """What the event is about."""
+        if isinstance(event, AccountEvent):
+            account = event.account
+            return cls(Kind.PROVIDER, CLUSTER_SCOPED, account.name, account.uid)
+        ref = event.job.ref
+        return cls(Kind.JOB, ref.namespace, ref.name, ref.uid)
+
+    def document(self) -> dict[str, str]:
+        """The reference as the API wants it."""
+        found = {"apiVersion": API_VERSION, "kind": self.kind.value, "name": self.name}
+        inside = {"namespace": self.namespace} if self.kind.is_namespaced else {}
+        return found | inside | {"uid": self.uid}
 
 
 @dataclass(slots=True)
@@ -47,15 +79,16 @@ class Events:
         self._instance = instance[:128] or "overspill"
         self._series: OrderedDict[str, _Series] = OrderedDict()
 
-    async def post(self, event: Event) -> None:
+    async def post(self, event: Said) -> None:
         """Writes the event, or one more count on the same one; never raises."""
-        fingerprint = _fingerprint(event)
+        about = _About.of(event)
+        fingerprint = _fingerprint(event, about)
         try:
             known = self._current(fingerprint)
             if known is None or not await self._again(known):
-                await self._first(event, fingerprint)
+                await self._first(event, about, fingerprint)
         except OverspillError as error:
-            log.info("dropped event %s for %s: %s", event.reason, event.job.ref.name, error)
+            log.info("dropped event %s for %s: %s", event.reason, about.name, error)
 
     def _current(self, fingerprint: str) -> _Series | None:
         known = self._series.get(fingerprint)
@@ -73,14 +106,16 @@ class Events:
         known.last_s = self._clock.monotonic()
         return True
 
-    async def _first(self, event: Event, fingerprint: str) -> None:
+    async def _first(self, event: Said, about: _About, fingerprint: str) -> None:
         now = self._clock.now()
-        namespace = event.job.ref.namespace
-        path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+        path = f"/apis/events.k8s.io/v1/namespaces/{about.namespace}/events"
         suffix = hashlib.sha256(f"{fingerprint}{now.isoformat()}".encode()).hexdigest()[:16]
-        name = f"{event.job.ref.name[:200]}.{suffix}"
-        body = {**_body(event, now, self._instance), "metadata": {"name": name}}
-        body["metadata"]["namespace"] = namespace
+        name = f"{about.name[:200]}.{suffix}"
+        body = {
+            **_body(event, now, self._instance),
+            "metadata": {"name": name, "namespace": about.namespace},
+            "regarding": about.document(),
+        }
         await self._verbs.create(path, body)
         self._series[fingerprint] = _Series(f"{path}/{name}", self._clock.monotonic())
         self._series.move_to_end(fingerprint)
@@ -88,7 +123,7 @@ class Events:
             self._series.popitem(last=False)
 
 
-def _body(event: Event, now: datetime, instance: str) -> dict[str, Any]:
+def _body(event: Said, now: datetime, instance: str) -> dict[str, Any]:
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
@@ -99,16 +134,9 @@ def _body(event: Event, now: datetime, instance: str) -> dict[str, Any]:
         "reason": event.reason,
         "type": "Warning" if event.is_warning else "Normal",
         "note": event.message[:MAX_NOTE],
-        "regarding": {
-            "apiVersion": API_VERSION,
-            "kind": Kind.JOB.value,
-            "namespace": event.job.ref.namespace,
-            "name": event.job.ref.name,
-            "uid": event.job.ref.uid,
-        },
     }
 
 
-def _fingerprint(event: Event) -> str:
-    said = (event.job.ref.uid, event.reason, event.message, str(event.is_warning))
+def _fingerprint(event: Said, about: _About) -> str:
+    said = (about.uid, event.reason, event.message, str(event.is_warning))
     return hashlib.sha256("\0".join(said).encode()).hexdigest()

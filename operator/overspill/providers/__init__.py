@@ -1,17 +1,22 @@
 """Markets and home: one adapter per file, found by looking, never registered by hand.
 
-`app` asks `adapters()` once. A module is an adapter when it has `PROVIDER_TYPE` and `create`;
-helpers (`akash_sdl`) and the home adapter, which takes other arguments, have neither.
+`app` asks `adapters()` once. A module is an adapter when it has `PROVIDER_TYPE` (the word that a
+GPUProvider's `type` says) and `create`; helpers (`akash_sdl`) and the home adapter, which takes
+other arguments, have neither. Another package brings markets by the entry point group
+`overspill.providers`, each entry naming such a module.
 """
 
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from importlib.metadata import entry_points
+from types import ModuleType
 from typing import Protocol, cast
 
 from overspill.core.snapshot import ProviderAccount
-from overspill.core.vocabulary import ProviderType
 from overspill.ports import Clock, Provider
+
+PLUGINS = "overspill.providers"
 
 
 class Factory(Protocol):
@@ -23,14 +28,18 @@ class Factory(Protocol):
         """One instance per GPUProvider and event loop; opens no connection yet."""
 
 
-def adapters() -> dict[ProviderType, Factory]:
+def adapters() -> dict[str, Factory]:
     """Every market that this build can speak to, by the `type` of its GPUProvider."""
-    found: dict[ProviderType, Factory] = {}
+    found: dict[str, Factory] = {}
     for module in pkgutil.iter_modules(__path__):
-        if module.name.startswith("_"):
-            continue
-        adapter = importlib.import_module(f"{__name__}.{module.name}")
-        kind, create = getattr(adapter, "PROVIDER_TYPE", None), getattr(adapter, "create", None)
-        if isinstance(kind, ProviderType) and callable(create):
-            found[kind] = cast(Factory, create)
+        if not module.name.startswith("_"):
+            found |= _adapter(importlib.import_module(f"{__name__}.{module.name}"))
+    for point in entry_points(group=PLUGINS):
+        found |= _adapter(point.load())
     return found
+
+
+def _adapter(module: ModuleType) -> dict[str, Factory]:
+    """The module's market, empty when it is none."""
+    kind, create = getattr(module, "PROVIDER_TYPE", None), getattr(module, "create", None)
+    return {str(kind): cast(Factory, create)} if isinstance(kind, str) and callable(create) else {}

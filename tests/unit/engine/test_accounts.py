@@ -184,3 +184,19 @@ async def test_a_bug_in_one_adapter_is_that_accounts_alone(world: World) -> None
     assert "ZeroDivisionError" in health["broken"].message
     assert "oops" not in health["broken"].message, "who knows what a bug's message carries"
     assert health["market"].is_usable
+
+
+async def test_a_quote_that_was_not_renewed_expires(world: World) -> None:
+    market = await one(world)
+    await world.engine.accounts.refresh_offers()
+    market.fails = Unavailable("no answer")
+    world.clock.advance(2 * TTL_S + EMPTY_S)
+    assert not world.engine.accounts.market_offers()[0].unavailable_reason
+    world.clock.advance(1)
+    await world.engine.accounts.refresh_offers()
+    (old,) = world.engine.accounts.market_offers()
+    assert old.unavailable_reason.startswith("the quote has expired")
+    market.fails = None
+    world.clock.advance(RETRY_S)
+    await world.engine.accounts.refresh_offers()
+    assert not world.engine.accounts.market_offers()[0].unavailable_reason

@@ -5,8 +5,9 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from prometheus_client import REGISTRY
 
-from overspill.core.errors import ProviderError, Unavailable
+from overspill.core.errors import LeaseNotFound, ProviderError, Unavailable
 from overspill.core.lease import Closing, Handle, Lease, Permit
 from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import ClosingReason, LeaseState, ProviderType
@@ -148,3 +149,29 @@ async def test_the_ledger_is_kept_as_long_as_its_job(world: World) -> None:
     world.put(JOB, lease)
     await release(world.engine, lease)
     assert world.cluster.written(DeleteLease) == []
+
+
+async def test_the_bill_is_what_is_recorded_and_is_held_against_our_books(
+    world: World,
+    market: FakeMarket,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One hour at 2 USD by our books, 3 by the market's."""
+
+    async def gone(_: Handle) -> None:
+        raise LeaseNotFound("gone", billed_usd=Decimal(3))
+
+    def told(name: str) -> float:
+        return REGISTRY.get_sample_value(f"overspill_{name}_usd_total", {"provider": "akash"}) or 0
+
+    monkeypatch.setattr(market, "observe", gone)
+    now = world.clock.now()
+    closing(world, active_since=now - timedelta(hours=1), price_usd_per_hour=Decimal(2))
+    world.engine.memory.first_read["gl-train-1", 1] = world.clock.monotonic() - WAIT_S
+    world.engine.memory.absences["gl-train-1"] = world.clock.monotonic() - INTERVAL_S
+    before = told("ledger"), told("billed")
+    found = await step(world)
+    assert (found.state, found.billed_usd) == (LeaseState.CLOSED, Decimal(3))
+    assert (told("ledger") - before[0], told("billed") - before[1]) == (2.0, 3.0)
+    assert "was billed 3 USD, by our books it cost 2" in caplog.text

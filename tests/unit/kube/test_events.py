@@ -3,9 +3,11 @@
 import pytest
 
 from overspill.core.errors import ClusterUnavailable
+from overspill.core.snapshot import ProviderAccount
+from overspill.core.vocabulary import ProviderType
 from overspill.kube.cluster import KubeCluster
 from overspill.kube.mapping import read_job
-from overspill.ports import Event
+from overspill.ports import AccountEvent, Event
 from overspill.testing.fakeapi import FakeApi, Fault
 from overspill.testing.fakeclock import FakeClock
 from overspill.testing.kube_samples import JOB_UID, job_json, stored
@@ -75,3 +77,15 @@ async def test_a_long_message_is_cut_to_what_the_api_takes(cluster: KubeCluster,
     await cluster.record(event("x" * 5000))
     (found,) = await api.list_all(EVENTS)
     assert len(found["note"]) == 1024
+
+
+async def test_an_event_of_an_account_stands_where_kubectl_looks_for_it(
+    cluster: KubeCluster, api: FakeApi
+):
+    account = ProviderAccount("akash", ProviderType.AKASH, uid="uid-akash")
+    await cluster.record(AccountEvent(account, "RunwayShort", "top it up", is_warning=True))
+    (found,) = await api.list_all("/apis/events.k8s.io/v1/namespaces/default/events")
+    regarding = found["regarding"]
+    assert (regarding["kind"], regarding["name"]) == ("GPUProvider", "akash")
+    assert regarding["uid"] == "uid-akash"
+    assert "namespace" not in regarding

@@ -104,6 +104,11 @@ def test_a_budget_counts_what_is_spoken_for():
     assert budget.reservations == (Reservation("gl-1", "j", Decimal(5)),)
 
 
-def test_an_unknown_market_is_named():
-    with pytest.raises(Unreadable, match=r"^spec\.type is not one of InCluster"):
-        read_account(named("x", type="Ebay"))
+def test_a_market_that_is_not_shipped_keeps_its_word():
+    assert read_account(named("x", type="Ebay")).type == "Ebay"
+    assert read_account(named("x", type="Vast")).type is ProviderType.VAST
+
+
+def test_a_market_without_a_word_is_unreadable():
+    with pytest.raises(Unreadable, match=r"^spec\.type is missing"):
+        read_account(named("x"))

@@ -27,8 +27,9 @@ def read_account(obj: Mapping[str, Any]) -> ProviderAccount:
     limits, priors = spec.inside("limits"), spec.inside("priors")
     return ProviderAccount(
         name=meta.required("name"),
-        type=spec.required_word("type", ProviderType),
+        type=_type(spec.required("type")),
         resource_version=meta.required("resourceVersion"),
+        uid=meta.text("uid"),
         generation=meta.number("generation", 1),
         endpoint=spec.text("endpoint"),
         credentials_secret=_credentials(spec),
@@ -47,6 +48,11 @@ def read_account(obj: Mapping[str, Any]) -> ProviderAccount:
         reference_rates_usd=_rates(spec.inside("referenceRatesUSD")),
         **_node_health(spec.inside("nodeHealth")),
     )
+
+
+def _type(word: str) -> ProviderType | str:
+    """One of the shipped markets, or a plugin's own word."""
+    return ProviderType(word) if word in set(ProviderType) else word
 
 
 def _credentials(spec: Fields) -> tuple[str, str] | None:

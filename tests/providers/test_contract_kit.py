@@ -1,0 +1,275 @@
+"""The contract kit is itself tested: for each of its checks an adapter that is wrong in just that.
+
+The adapters are the toy market's, each with one thing broken; `CATCHES` says which check must
+notice. A check that no broken adapter fails would be a check that checks nothing.
+"""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from overspill.core.errors import (
+    AuthRejected,
+    LeaseNotFound,
+    OpenUncertain,
+    ProviderError,
+    RateLimited,
+    Unavailable,
+)
+from overspill.core.lease import Handle
+from overspill.core.observation import HeldLease, Observation
+from overspill.core.vocabulary import BillEnd, Phase
+from overspill.core.worst_case import Ending
+from overspill.ports import OpenRequest, OpenStep
+from overspill.providers._http import Call
+from overspill.testing.contract import ProviderContract
+
+from .test_toy_market import KEY, ToyRig
+from .toy.toy import Toy, _Box
+
+
+class LosesItsKeys(Toy):
+    async def leases(self) -> Sequence[HeldLease]:
+        return [replace(h, handle=Handle("", h.handle.external_id)) for h in await super().leases()]
+
+
+class ClaimsASwitch(Toy):
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.capabilities = replace(self.capabilities, ending=Ending(BillEnd.NOTHING))
+
+
+class OrdersAnew(Toy):
+    async def open(self, request: OpenRequest) -> OpenStep:
+        return await super().open(replace(request, handle=None))
+
+
+class TakesAnyForItsOwn(Toy):
+    async def open(self, request: OpenRequest) -> OpenStep:
+        held = await self.leases()
+        if held and request.handle is None:
+            found = Handle(request.key, held[0].handle.external_id)
+            request = replace(request, handle=found)
+        return await super().open(request)
+
+
+class Remembers(Toy):
+    """The first step orders and keeps the id to itself."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.known: dict[str, OpenStep] = {}
+
+    async def open(self, request: OpenRequest) -> OpenStep:
+        if request.key in self.known:
+            return self.known[request.key]
+        self.known[request.key] = await super().open(request)
+        return OpenStep(Handle(request.key), is_complete=False)
+
+
+class RepeatsWhatCosts(Toy):
+    async def open(self, request: OpenRequest) -> OpenStep:
+        try:
+            return await super().open(request)
+        except OpenUncertain:
+            return await super().open(request)
+
+
+class NeverCloses(Toy):
+    async def close(self, handle: Handle) -> None:
+        return
+
+
+class ClosesOnlyById(Toy):
+    async def close(self, handle: Handle) -> None:
+        if handle.external_id:
+            await super().close(handle)
+
+
+class ClosesAll(Toy):
+    async def close(self, handle: Handle) -> None:
+        for held in await self.leases():
+            await super().close(held.handle)
+
+
+class ComplainsOfTheGone(Toy):
+    async def close(self, handle: Handle) -> None:
+        if not await self._ids(handle.key):
+            raise LeaseNotFound("gone", provider=self.name)
+        await super().close(handle)
+
+
+class SeesGhosts(Toy):
+    async def observe(self, handle: Handle) -> Observation:
+        try:
+            return await super().observe(handle)
+        except LeaseNotFound:
+            return Observation(Phase.UNKNOWN)
+
+
+class _Relabels(Toy):
+    """Every error of a kind becomes another."""
+
+    wrong: tuple[type[ProviderError], type[ProviderError]]
+
+    async def _renamed(self, asked: Any) -> Any:
+        before, after = self.wrong
+        try:
+            return await asked
+        except before as error:
+            raise after(str(error), provider=self.name) from None
+
+    async def offers(self, requirements: Any) -> Any:
+        return await self._renamed(super().offers(requirements))
+
+    async def open(self, request: OpenRequest) -> OpenStep:
+        step: OpenStep = await self._renamed(super().open(request))
+        return step
+
+    async def leases(self) -> Any:
+        return await self._renamed(super().leases())
+
+
+class DoubtsEverything(_Relabels):
+    wrong = (Unavailable, OpenUncertain)
+
+
+class IgnoresTheLimit(_Relabels):
+    wrong = (RateLimited, Unavailable)
+
+
+class BlamesTheMarket(_Relabels):
+    wrong = (AuthRejected, Unavailable)
+
+
+class ForgetsHowLongToWait(Toy):
+    async def offers(self, requirements: Any) -> Any:
+        try:
+            return await super().offers(requirements)
+        except RateLimited as error:
+            wait = timedelta(0)
+            raise RateLimited(str(error), provider=self.name, retry_after=wait) from None
+
+
+class NeverGivesUp(Toy):
+    async def leases(self) -> Sequence[HeldLease]:
+        for _ in range(3):
+            try:
+                return await super().leases()
+            except Unavailable:
+                continue
+        return await super().leases()
+
+
+class FollowsAnywhere(Toy):
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.http._client.follow_redirects = True
+
+
+class Talks(Toy):
+    async def offers(self, requirements: Any) -> Any:
+        try:
+            return await super().offers(requirements)
+        except ProviderError as error:
+            raise type(error)(f"{error} (key {KEY})", provider=self.name) from None
+
+
+class WaitsForEver(Toy):
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.http._client.timeout = httpx.Timeout(None)
+
+
+class ReadsWhatCosts(Toy):
+    """The order goes out as a read: repeated after an outcome that nobody knows."""
+
+    async def open(self, request: OpenRequest) -> OpenStep:
+        if request.handle is not None:
+            return await super().open(request)
+        body = {"tag": request.key}
+        box = await self.http.read(Call("POST", "/boxes", "order a box", body=body), _Box)
+        return await self._judged(request, box)
+
+
+CATCHES: dict[str, tuple[type[Toy], ...]] = {
+    "test_open_opens_one_lease_that_the_list_shows_under_its_key": (LosesItsKeys,),
+    "test_what_ends_the_bill_is_declared_as_the_dead_mans_switch_is": (ClaimsASwitch,),
+    "test_open_twice_opens_once": (OrdersAnew,),
+    "test_another_attempt_is_another_lease": (TakesAnyForItsOwn,),
+    "test_a_restart_between_any_two_steps_opens_once": (Remembers,),
+    "test_a_lost_answer_is_uncertain_sent_once_and_adopted_by_key": (
+        RepeatsWhatCosts,
+        ReadsWhatCosts,
+        LosesItsKeys,
+    ),
+    "test_close_ends_it_and_close_again_is_silent": (NeverCloses, ComplainsOfTheGone),
+    "test_close_knows_a_lease_by_its_key_alone": (ClosesOnlyById, NeverCloses),
+    "test_close_spares_the_others": (ClosesAll,),
+    "test_closing_what_never_was_is_silent": (ComplainsOfTheGone,),
+    "test_observing_what_never_was_is_not_found": (SeesGhosts,),
+    "test_no_connection_is_known_to_cost_nothing": (DoubtsEverything,),
+    "test_429_is_rate_limited_everywhere_and_nothing_is_executed": (
+        IgnoresTheLimit,
+        ForgetsHowLongToWait,
+    ),
+    "test_a_broken_read_is_unavailable_after_at_most_two_tries": (NeverGivesUp, DoubtsEverything),
+    "test_no_redirect_is_followed_and_a_redirected_order_is_uncertain": (FollowsAnywhere,),
+    "test_a_wrong_key_is_auth_rejected": (BlamesTheMarket,),
+    "test_no_error_tells_a_secret": (Talks,),
+    "test_every_request_has_every_timeout": (WaitsForEver,),
+}
+
+CHECKS = {
+    name: check
+    for name, check in inspect.getmembers(ProviderContract, inspect.isfunction)
+    if name.startswith("test_")
+}
+
+
+def arguments(check: Any) -> list[dict[str, Any]]:
+    """What the check is run with, once per case of its parameters."""
+    marks = [m for m in getattr(check, "pytestmark", []) if m.name == "parametrize"]
+    if not marks:
+        return [{}]
+    (mark,) = marks
+    names, values = mark.args
+    if isinstance(names, str):
+        return [{names: value} for value in values]
+    return [dict(zip(names, row, strict=True)) for row in values]
+
+
+async def verdicts(name: str, adapter: type[Toy]) -> list[str]:
+    """What the check says of the adapter, case by case; "" when it is content."""
+    said = []
+    for given in arguments(CHECKS[name]):
+        try:
+            await CHECKS[name](ProviderContract(), ToyRig(adapter), **given)
+        except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001  (any failure counts)
+            said.append(f"{type(error).__name__}: {error}")
+        else:
+            said.append("")
+    return said
+
+
+def test_every_check_has_an_adapter_that_it_catches() -> None:
+    assert set(CATCHES) == set(CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("check", "adapter"),
+    [(name, adapter) for name, adapters in CATCHES.items() for adapter in adapters],
+    ids=lambda value: value.__name__ if isinstance(value, type) else value.removeprefix("test_"),
+)
+async def test_a_broken_adapter_fails(check: str, adapter: type[Toy]) -> None:
+    assert any(await verdicts(check, adapter)), f"{adapter.__name__} went unnoticed"
+
+
+@pytest.mark.parametrize("check", sorted(CHECKS), ids=lambda name: name.removeprefix("test_"))
+async def test_the_sound_adapter_passes(check: str) -> None:
+    assert not any(await verdicts(check, Toy))

@@ -109,6 +109,8 @@ class ProviderType(StrEnum):
     DISPERSED = "Dispersed"
     VAST = "Vast"
     RUNPOD = "RunPod"
+    SALAD = "Salad"
+    SHADEFORM = "Shadeform"
 
 
 class BillEnd(StrEnum):

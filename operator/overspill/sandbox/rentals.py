@@ -48,11 +48,14 @@ class Rental:
     hides_endpoints: bool = False
     charged: Decimal = Decimal(0)
     settled_at: float = 0.0
+    placed_at: float | None = None
+    """When it came to its present host, where that was not at its creation."""
 
     @property
     def ready_at(self) -> float:
         """When the container runs."""
-        return self.created_at + self.host.boot_s
+        began = self.created_at if self.placed_at is None else self.placed_at
+        return began + self.host.boot_s
 
     @property
     def lease_name(self) -> str:
@@ -101,6 +104,26 @@ class Rentals:
         self.all[rental.id] = rental
         self._log(Event.CREATED, rental)
         return rental
+
+    def place(self, rental: Rental, host: Host) -> None:
+        """Puts it on a host, or on another one: its programs begin there on an empty disk."""
+        self.settle(rental)
+        has_run = rental.state == "rented"
+        if has_run:
+            rental.host.rented.pop(rental.lease_name, None)
+            why = {"reason": "reallocated"}
+            self._log(Event.LEASE_CLOSED, rental, rental.host.name, detail=why)
+        rental.state, rental.host, rental.placed_at = "rented", host, self.world.now()
+        rental.gpu = host.lies_as or host.gpu
+        host.rented[rental.lease_name] = rental.slice
+        rate = rental.rates.running + rental.rates.disk
+        detail = {"host": host.name, "gpus": rental.slice.gpus}
+        self._log(Event.LEASED, rental, host.name, usd_per_hour=rate, detail=detail)
+        if has_run:
+            self.world.executor.lose(rental.lease_name)
+            self.world.executor.recover(rental.lease_name)
+        else:
+            self._start(rental)
 
     def stop(self, rental: Rental, why: str) -> None:
         """The container ends and its GPUs are free again; the disk stays and bills."""

@@ -1,0 +1,1 @@
+"""SaladCloud's public API as a tenant sees it: GPU classes, container groups, silent moves."""

@@ -5,33 +5,35 @@ from pathlib import Path
 import pytest
 from pydantic.alias_generators import to_camel
 
+from overspill.providers._settings import MarketSettings
 from overspill.providers.runpod_config import Config as RunPodConfig
+from overspill.providers.salad_config import Config as SaladConfig
 from overspill.providers.vast_config import Config as VastConfig
 
-from . import runpod_rig, vast_rig
+from . import runpod_rig, salad_rig, vast_rig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
+
+MARKETS: dict[str, tuple[type[MarketSettings], dict[str, str]]] = {
+    "Vast.ai": (VastConfig, vast_rig.DEVIATIONS),
+    "RunPod": (RunPodConfig, runpod_rig.DEVIATIONS),
+    "SaladCloud": (SaladConfig, salad_rig.DEVIATIONS),
+}
+"""Section of the page → the settings and the deviations that it must tell."""
 
 
 def section(title: str) -> str:
     return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
-@pytest.mark.parametrize(
-    ("title", "config"), [("Vast.ai", VastConfig), ("RunPod", RunPodConfig)], ids=["vast", "runpod"]
-)
-def test_every_setting_is_explained(
-    title: str, config: type[VastConfig] | type[RunPodConfig]
-) -> None:
-    names = set(config.model_fields) - {"api_key", "endpoint"}
+@pytest.mark.parametrize("title", MARKETS)
+def test_every_setting_is_explained(title: str) -> None:
+    names = set(MARKETS[title][0].model_fields) - {"api_key", "endpoint"}
     missing = [name for name in names if f"`{to_camel(name)}`" not in section(title)]
     assert missing == []
 
 
-@pytest.mark.parametrize(
-    ("title", "deviations"),
-    [("Vast.ai", vast_rig.DEVIATIONS), ("RunPod", runpod_rig.DEVIATIONS)],
-    ids=["vast", "runpod"],
-)
-def test_every_deviation_is_listed(title: str, deviations: dict[str, str]) -> None:
+@pytest.mark.parametrize("title", MARKETS)
+def test_every_deviation_is_listed(title: str) -> None:
+    deviations = MARKETS[title][1]
     assert [where for where in deviations if f"| {where} |" not in section(title)] == []

@@ -5,11 +5,20 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from overspill import __version__
 from overspill.cli.errors import CliError
 
-VERBS = ("explain", "offers", "leases", "cost", "logs", "sandbox")
+VERBS = (
+    "explain",
+    "offers",
+    "leases",
+    "cost",
+    "logs",
+    "import-sdl",
+    "sandbox",
+)
 """Modules of this package, in the order of `--help`."""
 
 
@@ -18,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     # One verb is all that is imported: a plugin should answer at once.
     wanted = words[:1] if words[:1] and words[0] in VERBS else VERBS
-    modules = {verb: importlib.import_module(f"overspill.cli.{verb}") for verb in wanted}
+    modules = {verb: _module(verb) for verb in wanted}
     parser = _parser()
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for module in modules.values():
@@ -35,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (head, less) went away; nothing may be written at interpreter exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _module(verb: str) -> ModuleType:
+    return importlib.import_module(f"overspill.cli.{verb.replace('-', '_')}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -105,11 +105,12 @@ async def sandbox_rig(
     account: ProviderAccount,
     make: Make,
     checked: Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport],
+    kind: type[SandboxRig] = SandboxRig,
 ) -> AsyncIterator[SandboxRig]:
     """A fresh market and an adapter on it."""
     async with running(SandboxOptions(api_key=KEY, markets=(market,))) as app:
         wire = FaultyTransport(checked(httpx.AsyncHTTPTransport()))
-        rig = SandboxRig(app, market, wire, account, make)
+        rig = kind(app, market, wire, account, make)
         yield rig
         for provider in rig.made:
             await provider.aclose()

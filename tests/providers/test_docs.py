@@ -8,9 +8,10 @@ from pydantic.alias_generators import to_camel
 from overspill.providers._settings import MarketSettings
 from overspill.providers.runpod_config import Config as RunPodConfig
 from overspill.providers.salad_config import Config as SaladConfig
+from overspill.providers.shadeform_config import Config as ShadeformConfig
 from overspill.providers.vast_config import Config as VastConfig
 
-from . import runpod_rig, salad_rig, vast_rig
+from . import runpod_rig, salad_rig, shadeform_rig, vast_rig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
 
@@ -18,6 +19,7 @@ MARKETS: dict[str, tuple[type[MarketSettings], dict[str, str]]] = {
     "Vast.ai": (VastConfig, vast_rig.DEVIATIONS),
     "RunPod": (RunPodConfig, runpod_rig.DEVIATIONS),
     "SaladCloud": (SaladConfig, salad_rig.DEVIATIONS),
+    "Shadeform": (ShadeformConfig, shadeform_rig.DEVIATIONS),
 }
 """Section of the page → the settings and the deviations that it must tell."""
 

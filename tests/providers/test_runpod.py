@@ -20,9 +20,8 @@ from overspill.core.errors import (
 from overspill.core.lease import Handle
 from overspill.core.vocabulary import CapacityType, InterconnectClass, Phase, TrustTier
 from overspill.providers import runpod
-from overspill.providers.runpod_config import PROGRAM_IMAGES
+from overspill.providers._entrypoint import PROGRAM_IMAGES, is_program
 from overspill.providers.runpod_offers import country_of
-from overspill.providers.runpod_request import is_program
 from overspill.testing.clock import ManualClock
 from overspill.testing.contract import ProviderContract, drive
 

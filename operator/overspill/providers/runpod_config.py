@@ -5,21 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from overspill.providers._entrypoint import PROGRAM_IMAGES
 from overspill.providers._settings import MarketSettings, words_of
 
 DEFAULT_ENDPOINT = "https://api.runpod.io"
 
 Words = Annotated[tuple[str, ...], BeforeValidator(words_of)]
-
-PROGRAM_IMAGES = (
-    "vllm/vllm-openai",
-    "*/text-generation-inference",
-    "*/text-embeddings-inference",
-    "ollama/ollama",
-    "*/llama.cpp",
-    "nvcr.io/nim/*",
-)
-"""Images whose entrypoint is a program of its own: given our command, it takes it for options."""
 
 
 class Config(MarketSettings):

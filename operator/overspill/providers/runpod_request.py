@@ -6,19 +6,15 @@ an image whose entrypoint is a program of its own cannot be told that, and is re
 """
 
 import json
-import shlex
 from decimal import Decimal
-from fnmatch import fnmatchcase
 from typing import Any
 
 from overspill.core.errors import OfferRejected
 from overspill.core.workload import PortableWorkload
 from overspill.ports import OpenRequest
+from overspill.providers._entrypoint import ARGS, VARIABLE, is_program, run_line, words_of
 from overspill.providers.runpod_config import Config
 from overspill.providers.runpod_offers import disk_gb, disk_usd_per_hour
-
-VARIABLE = "OVERSPILL_RUN"
-ARGS = f"""/bin/sh -c 'eval "${VARIABLE}"'"""
 
 
 def body_of(request: OpenRequest, config: Config) -> dict[str, Any]:
@@ -47,15 +43,6 @@ def body_of(request: OpenRequest, config: Config) -> dict[str, Any]:
     return body | ({"registry": config.registry} if config.registry else {})
 
 
-def is_program(image: str, patterns: tuple[str, ...]) -> bool:
-    """Whether an image is known for an entrypoint that runs no command it is given."""
-    name = image.split("@", maxsplit=1)[0]
-    head, _, tail = name.rpartition("/")
-    name = f"{head}/{tail.split(':')[0]}" if head else tail.split(":")[0]
-    name = name.removeprefix("docker.io/")
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
 def _check_image(request: OpenRequest, workload: PortableWorkload, config: Config) -> None:
     if config.start_command == "shell" and is_program(workload.image, config.program_images):
         raise _no(
@@ -79,17 +66,10 @@ def _check_price(request: OpenRequest, config: Config, gb: int) -> None:
         )
 
 
-def _words(workload: PortableWorkload) -> list[str]:
-    words = [*workload.command, *workload.args]
-    if workload.working_dir:
-        return ["/bin/sh", "-c", 'cd "$0" && exec "$@"', workload.working_dir, *words]
-    return words
-
-
 def _args(workload: PortableWorkload, config: Config) -> str:
     if config.start_command == "shell":
         return ARGS
-    words = _words(workload)
+    words = words_of(workload)
     return json.dumps({"entrypoint": words[:1], "cmd": words[1:]})
 
 
@@ -105,7 +85,7 @@ def _environment(
         raise _no(request, f"no value was given for {', '.join(sorted(missing))}")
     values = {**dict(workload.env), **{k: request.secrets[k] for k in sorted(request.secrets)}}
     if config.start_command == "shell":
-        values[VARIABLE] = f"exec {shlex.join(_words(workload))}"
+        values[VARIABLE] = run_line(workload)
     return values
 
 

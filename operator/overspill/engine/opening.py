@@ -5,7 +5,7 @@ is not known is looked up by key and never repeated blindly.
 """
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from overspill.core import transition
 from overspill.core.errors import (
@@ -129,7 +129,8 @@ async def _resolve(engine: Engine, lease: Lease, provider: GatedProvider) -> Non
             tuple(sorted((recorded | dict(oldest.handle.data)).items())),
         )
         log.info("adopting what the market holds under %s", lease.key)
-        await _send(engine, lease, provider, merged)
+        _note_made(engine, lease, oldest.created_at)
+        await _send(engine, lease, provider, merged, adopts=True)
     elif provider.capabilities.idempotency is IdempotencyClass.A:
         await _send(engine, lease, provider, None)
     elif provider.capabilities.idempotency is IdempotencyClass.D:
@@ -140,10 +141,26 @@ async def _resolve(engine: Engine, lease: Lease, provider: GatedProvider) -> Non
         await _send(engine, lease, provider, None)
 
 
+def _note_made(engine: Engine, lease: Lease, created_at: datetime | None) -> None:
+    """What is adopted has been billed since the market made it, not since we found it."""
+    now, made = engine.clock.now(), created_at or lease.created_at
+    if made.tzinfo is None:  # a market that does not name the zone means this one
+        made = made.replace(tzinfo=UTC)
+    age_s = max(0.0, (now - max(made, lease.created_at)).total_seconds())
+    engine.memory.opened_at[lease.name] = engine.clock.monotonic() - age_s
+
+
 async def _send(
-    engine: Engine, lease: Lease, provider: GatedProvider, handle: Handle | None
+    engine: Engine,
+    lease: Lease,
+    provider: GatedProvider,
+    handle: Handle | None,
+    *,
+    adopts: bool = False,
 ) -> None:
     """R2 and R3: a permit is committed, then one send inside it, bounded by the election too."""
+    if not adopts:
+        engine.memory.opened_at.pop(lease.name, None)
     limit = engine.request_s(lease)
     if engine.leader.remaining_s() < limit:
         engine.queue.add_after(engine.lease_key(lease), 1)
@@ -220,14 +237,17 @@ async def _attempt(
 
 async def _take(engine: Engine, lease: Lease, step: OpenStep) -> None:
     seq = lease.permit.seq if lease.permit else 0
+    now = engine.clock.monotonic()
+    made = engine.memory.opened_at.setdefault(lease.name, now)
     if not step.is_complete:
         engine.memory.steps[lease.name] = StepMemo(seq, step.handle, step.next_costs)
         delay = 0 if step.next_costs else step.retry_after.total_seconds()
         engine.queue.add_after(engine.lease_key(lease), delay)
         return
-    engine.memory.opened_at[lease.name] = engine.clock.monotonic()
-    now = engine.clock.now()
-    await record_lease(engine, transition.active(lease, step.handle, step.price_usd_per_hour, now))
+    since = engine.clock.now() - timedelta(seconds=now - made)
+    active = transition.active(lease, step.handle, step.price_usd_per_hour, since)
+    await record_lease(engine, active)
+    engine.memory.opened_at[lease.name] = now
 
 
 async def _refused(engine: Engine, lease: Lease, error: ProviderError) -> None:

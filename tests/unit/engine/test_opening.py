@@ -166,6 +166,23 @@ async def test_what_came_of_it_is_adopted_by_its_key(world: World) -> None:
     assert len(market.sold) == 1
 
 
+async def test_what_is_adopted_is_charged_since_the_market_made_it(world: World) -> None:
+    market = await unknown(world, B)
+    world.clock.advance(3)
+    made = world.clock.now()
+    market.sold.append(Held("42", lease_of(world).key, made))
+    world.clock.advance(20)
+    assert (await step(world)).active_since == made
+
+
+async def test_a_market_whose_clock_is_slow_charges_nothing_before_the_plan(world: World) -> None:
+    market = await unknown(world, B)
+    planned = lease_of(world).created_at
+    market.sold.append(Held("42", lease_of(world).key, planned - timedelta(hours=1)))
+    world.clock.advance(20)
+    assert (await step(world)).active_since == planned
+
+
 async def test_of_several_the_oldest_is_adopted_and_none_is_ended_yet(world: World) -> None:
     market = await unknown(world, B)
     key = lease_of(world).key

@@ -35,6 +35,8 @@ from overspill.settings import Settings
 
 log = logging.getLogger(__name__)
 
+SILENCE_S = 10.0
+"""A watch that says nothing so long after the server should have ended it is dead."""
 HOME_IDLE_S = 0.1
 """Pod events close together are observed together."""
 
@@ -47,7 +49,11 @@ class Process:
         self.verbs = verbs
         self.clock = SystemClock()
         self.store = Store()
-        options = HomeOptions(heartbeat_poll_s=settings.heartbeat_poll_s)
+        options = HomeOptions(
+            heartbeat_poll_s=settings.heartbeat_poll_s,
+            watch_s=settings.truth_period_s,
+            inactivity_s=settings.truth_period_s + SILENCE_S,
+        )
         self.home = KubeHome(verbs, self.clock, options)
         self.elector = Elector(verbs, self.clock, _term(settings))
         secret = settings.cluster_secret.get_secret_value().encode()

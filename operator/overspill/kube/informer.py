@@ -1,7 +1,8 @@
-"""Keeps a collection of the API server in memory: one consistent LIST, then WATCH after WATCH.
+"""Keeps a collection of the API server in memory: a consistent LIST, then WATCH, and so on.
 
 Used by `home` for nodes and pods. Keeps only what `keep` makes of an object. Every LIST replaces
-the content, with deletes for what it lacks, so nothing missed survives it.
+the content, with deletes for what it lacks, and a watch that has lasted its time is followed by
+one: an event that never came is healed within `watch_s`, as the truth LIST heals our own kinds.
 """
 
 import logging
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is listed and watched, and how patiently."""
+    """What is listed and watched, and how patiently. `watch_s` is the time between two LISTs."""
 
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
@@ -48,7 +49,7 @@ class Informer(Generic[T]):
         self._listeners: list[Callable[[T], None]] = []
         self._version: str | None = None
         self._synced = False
-        self._alive_at = clock.monotonic()
+        self._alive_at = self._listed_at = clock.monotonic()
         self._failures = 0
 
     @property
@@ -77,7 +78,7 @@ class Informer(Generic[T]):
         """Lists and watches until cancelled. Errors of the API server only make it wait."""
         while True:
             try:
-                if self._version is None:
+                if self._version is None or self._is_list_due():
                     await self._list()
                 await self._watch(self._version or "")
             except (Gone, Refused) as error:
@@ -86,15 +87,25 @@ class Informer(Generic[T]):
             except OverspillError as error:
                 await self._wait(error)  # the next watch goes on where this one broke
 
+    def _is_list_due(self) -> bool:
+        """A watch lasts between nine and eleven tenths of its time, and is then due."""
+        return self._clock.monotonic() - self._listed_at >= 0.9 * self._source.watch_s
+
     async def _list(self) -> None:
-        listing = await self._wire.list_consistent(self._source.path, self._source.params)
-        found = {str(obj["metadata"]["uid"]): obj for obj in listing.items}
+        """Page by page; a list that breaks off deletes nothing."""
+        began, version = self._clock.monotonic(), ""
+        found: set[str] = set()
+        pages = self._wire.list_pages(self._source.path, self._source.params)
+        async with aclosing(pages):
+            async for page in pages:
+                version = page.resource_version
+                for obj in page.items:
+                    found.add(uid := str(obj["metadata"]["uid"]))
+                    self._store(uid, obj)
         for uid in [uid for uid in self._items if uid not in found]:
             self._remove(uid)
-        for uid, obj in found.items():
-            self._store(uid, obj)
-        self._synced = True
-        self._seen(listing.resource_version)
+        self._synced, self._listed_at = True, began
+        self._seen(version)
 
     async def _watch(self, version: str) -> None:
         """Follows one watch to its end."""

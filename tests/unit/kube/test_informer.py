@@ -92,18 +92,35 @@ async def test_an_unreadable_object_is_left_out(
         assert informer.items() == ["b=fine"]
 
 
-async def test_a_watch_that_ends_in_time_is_followed_by_another_without_a_list(
+async def test_a_watch_that_ends_early_is_followed_by_another_without_a_list(
     api: FakeApi, clock: FakeClock, informer: Informer[str]
 ):
     async with running(informer, clock):
         for _ in range(3):
-            await clock.advance(60)
+            await clock.advance(15)
             await api.end_watches()
             await clock.settle()
         await put(api, "a", "late")
         await clock.settle()
         assert informer.items() == ["a=late"]
     assert (lists(api), watches(api)) == (1, 4)
+
+
+async def test_a_watch_that_lasted_its_time_is_followed_by_a_list_that_heals_what_it_missed(
+    api: FakeApi, clock: FakeClock, informer: Informer[str]
+):
+    """An event that never came must not be missed for ever, a delete least of all."""
+    await put(api, "a", "one")
+    await put(api, "ghost", "boo")
+    async with running(informer, clock):
+        api.muted = True
+        await api.remove(f"{PATH}/ghost")
+        await put(api, "a", "two")
+        await clock.advance(54)
+        await api.end_watches()
+        await clock.settle()
+        assert informer.items() == ["a=two"]
+    assert (lists(api), watches(api)) == (2, 2)
 
 
 async def test_too_old_a_version_in_the_stream_brings_a_list_that_heals(

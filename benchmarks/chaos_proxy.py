@@ -1,0 +1,109 @@
+"""L4 and L4s of the fault campaign, on the real control plane: an HTTP fault proxy before the API
+server and before the markets.
+
+    python -m benchmarks.chaos_proxy [--cases N] [--seed S] [--sieve all|sample|no]
+
+A case is one seed: a rule set of `testing/faultproxy/rules.yaml`, its dice, and a namespace with a
+job at home and one at each of two markets. Every failure prints its seed and what replays it.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.chaos_lines import Line, print_lines
+from overspill.testing.bed import Bed, BedOptions
+from overspill.testing.faultproxy.campaign import Case, cases, run_wave
+from overspill.testing.faultproxy.world import World, opened
+
+AT_ONCE = 6
+"""Cases that share the operator at a time: what two cores carry without being late themselves."""
+
+Show = Callable[[str], None]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when every goal is met."""
+    args = _parsed(arguments)
+    began = time.monotonic()
+    with world_of(print, args.logs) as world:
+        lines = campaign(world, range(args.seed, args.seed + args.cases), args.at_once, print)
+    print_lines(lines)
+    print(f"took {time.monotonic() - began:.0f} s")
+    return 0 if all(line.is_met for line in lines) else 1
+
+
+def run(cases_wanted: int, seed: int, show: Show) -> list[Line]:
+    """So many cases from a seed on, on a bed of their own; the lines of the table."""
+    with world_of(show) as world:
+        return campaign(world, range(seed, seed + cases_wanted), AT_ONCE, show)
+
+
+@contextmanager
+def world_of(show: Show, logs: Path | None = None) -> Iterator[World]:
+    """A control plane, an operator and two markets behind proxies, ended on the way out."""
+    with (
+        tempfile.TemporaryDirectory(prefix="overspill-proxy-") as folder,
+        Bed.start(BedOptions(real_node="no"), show) as bed,
+        opened(bed, logs or Path(folder)) as world,
+    ):
+        yield world
+
+
+def campaign(world: World, seeds: Sequence[int], at_once: int, show: Show) -> list[Line]:
+    """L4: the cases in waves."""
+    done: list[Case] = []
+    for first in range(0, len(seeds), at_once):
+        wave = run_wave(world, cases(seeds[first : first + at_once]))
+        done += wave.cases
+        for case in wave.cases:
+            show(_told(case))
+        show(
+            f"  proxy  {len(done)}/{len(seeds)} cases, the last {len(wave.cases)} in "
+            f"{wave.took_s:.0f} s, at rest {wave.rest_s:.0f} s after the faults"
+        )
+    return _lines(world, done)
+
+
+def _told(case: Case) -> str:
+    struck = sum(case.lane.struck.values())
+    head = f"  proxy  seed {case.seed:<5} {case.rules.name:22} {struck:4} faults"
+    if not case.violations:
+        return f"{head}  clean"
+    return "\n".join(
+        [f"{head}  FAILED", *(f"    {v}" for v in case.violations), f"    replay: {case.replay}"]
+    )
+
+
+def _lines(world: World, done: Sequence[Case]) -> list[Line]:
+    found = Counter(v.split(":")[0] for case in done for v in case.violations)
+    faults = sum(sum(case.lane.struck.values()) for case in done)
+    money = found["leak"] + found["I1"] + found["I2"] + found["I4"]
+    failed = sum(1 for case in done if case.violations)
+    told = f"{len(done)} cases, {faults} faults, {sum(world.exits.values())} restarts"
+    return [
+        Line("L4 0 leaks, 0 doubles", f"{money} in {told}", money == 0),
+        Line("L4 0 wrongful terminations", f"{found['I6']} in {len(done)} cases", not found["I6"]),
+        Line("L4 cost recorded = billed", f"{found['I9']} differ", not found["I9"]),
+        Line("L4 every job ends, all invariants", f"{failed} cases failed", failed == 0),
+    ]
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cases", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=0, help="of the first case")
+    parser.add_argument("--at-once", type=int, default=AT_ONCE)
+    parser.add_argument("--logs", type=Path, help="keep the operator's and the sandbox's log here")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

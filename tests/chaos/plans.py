@@ -34,7 +34,7 @@ class Plan:
     actions: list[tuple[float, str]]
     settings: dict[str, Any]
     beyond: bool = False
-    """The network or a process goes beyond what the class assumes."""
+    """The network, a list or a process goes beyond what the class assumes."""
 
 
 def planned(seed: int) -> Plan:
@@ -43,7 +43,7 @@ def planned(seed: int) -> Plan:
     klass = dice.choice([A, A, B, B, B, C, C, D])
     leaders = ("a", "b") if dice.random() < 0.35 else ("a",)
     wrongs = _wrongs(dice, leaders)
-    return Plan(
+    plan = Plan(
         seed=seed,
         klass=klass,
         lies=_lies(dice),
@@ -59,6 +59,17 @@ def planned(seed: int) -> Plan:
         settings={"sweep_period_s": dice.choice([30, 60])},
         beyond=bool(wrongs.pauses),
     )
+    if dice.random() < 0.2:
+        _lists_lie(plan, dice)
+    return plan
+
+
+def _lists_lie(plan: Plan, dice: random.Random) -> None:
+    """F9: lists that say 200 and hold nothing, or not all. No class has assumed that: what is
+    closed or doubled by it is put right by the sweep, and nothing that is wanted may be ended."""
+    plan.lies.empty_list = dice.choice([0, 0.2, 0.6, 1.0])
+    plan.lies.partial_list = dice.choice([0, 0.2, 0.5])
+    plan.beyond = plan.beyond or plan.lies.empty_list + plan.lies.partial_list > 0
 
 
 def provoking(seed: int) -> Plan:
@@ -117,6 +128,18 @@ def losing(seed: int) -> Plan:
     plan = provoking(seed)
     plan.klass, plan.leaders, plan.lies, plan.wrongs = B, ("a",), Lies(), Wrongs()
     plan.crashes, plan.jobs, plan.actions = frozenset(), 3, [(15.0, "lose-records")]
+    return plan
+
+
+def emptied(seed: int) -> Plan:
+    """Leases run while every list is empty, or half of it, with 200; some end, some are lost."""
+    plan = planned(seed)
+    plan.klass = [A, B, C, D][seed % 4]
+    plan.leaders, plan.beyond, plan.wrongs = ("a",), True, Wrongs()
+    half = bool(seed % 3 == 0)
+    plan.lies = Lies(empty_list=0.0 if half else 1.0, partial_list=0.5 if half else 0.0)
+    plan.crashes, plan.jobs = frozenset({10 + seed}), 3
+    plan.actions = [(30.0, "another"), (60.0, "vanish"), (90.0, "suspend"), (150.0, "resume")]
     return plan
 
 

@@ -59,6 +59,8 @@ class Lies:
     """An end is carried out, its answer is a 5xx."""
     empty_list: float = 0.0
     """A list that says 200 and holds nothing."""
+    partial_list: float = 0.0
+    """How often a list that says 200 leaves one thing out (a page that was lost)."""
     refuse: float = 0.0
     throttle: float = 0.0
 
@@ -162,7 +164,9 @@ class FakeMarket:
         return [
             HeldLease(Handle(h.key if echoes else "", h.external_id), True, h.created_at)
             for h in self.sold
-            if h.is_live and h.visible_from <= now
+            if h.is_live
+            and h.visible_from <= now
+            and not self._happens(self.lies.partial_list)
         ]
 
     def live(self) -> list[Held]:

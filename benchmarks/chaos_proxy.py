@@ -85,9 +85,17 @@ def _lines(world: World, done: Sequence[Case]) -> list[Line]:
     faults = sum(sum(case.lane.struck.values()) for case in done)
     money = found["leak"] + found["I1"] + found["I2"] + found["I4"]
     failed = sum(1 for case in done if case.violations)
+    beyond = [case for case in done if case.rules.beyond]
+    surplus = sum(case.surplus for case in beyond)
+    left = sum(1 for case in beyond if any(v.startswith("leak") for v in case.violations))
     told = f"{len(done)} cases, {faults} faults, {sum(world.exits.values())} restarts"
     return [
         Line("L4 0 leaks, 0 doubles", f"{money} in {told}", money == 0),
+        Line(
+            "L4 surplus beyond the quarantine is ended",
+            f"{surplus} doubles in {len(beyond)} cases, {left} left at rest",
+            left == 0,
+        ),
         Line("L4 0 wrongful terminations", f"{found['I6']} in {len(done)} cases", not found["I6"]),
         Line("L4 cost recorded = billed", f"{found['I9']} differ", not found["I9"]),
         Line("L4 every job ends, all invariants", f"{failed} cases failed", failed == 0),

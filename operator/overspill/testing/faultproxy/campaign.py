@@ -12,8 +12,10 @@ from overspill.sandbox import ledger
 from overspill.testing.faultproxy.judge import (
     Evidence,
     Object,
+    doubled,
     is_over,
     is_settled,
+    keys_of,
     strangers,
     verdict,
 )
@@ -40,6 +42,8 @@ class Case:
     namespace: str
     lane: Lane
     violations: list[str] = field(default_factory=list)
+    surplus: int = 0
+    """Keys that had two things at a market for a while; a violation unless the set is `beyond`."""
 
     @property
     def replay(self) -> str:
@@ -85,6 +89,7 @@ def run_wave(world: World, wave: Sequence[Case]) -> Wave:
     seen = watcher.look()
     for c in wave:
         c.violations = verdict(seen, c.namespace, beyond=c.rules.beyond)
+        c.surplus = len(doubled(seen, keys_of(seen, c.namespace)))
     wave[0].violations += strangers(seen)
     world.proxies.use({})
     if names := [f"namespace/{c.namespace}" for c in wave if not c.violations]:

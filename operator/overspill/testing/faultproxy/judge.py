@@ -53,15 +53,19 @@ def is_over(job: Object) -> bool:
 def verdict(seen: Evidence, namespace: str, *, beyond: bool) -> list[str]:
     """Every violation in one case. `beyond`: its rules broke what class B may assume, so doubles
     may have lived for a while; none may be left."""
-    leases = [x for x in seen.leases if x["metadata"]["namespace"] == namespace]
-    keys = {x["metadata"]["name"] for x in leases}
+    leases, keys = _of(seen.leases, namespace), keys_of(seen, namespace)
     found = [*_unfinished(seen, namespace, leases), *_leaked(seen, keys)]
     if not beyond:
-        found += _doubled(seen, keys)
+        found += doubled(seen, keys)
         found += [words for lease in leases for words in _miscounted(seen, lease)]
     found += _children(seen, namespace, keys)
     found += [words for job in _of(seen.jobs, namespace) for words in _untrue(seen, job)]
     return found + [v for v in seen.audit.violations if any(key in v for key in keys)]
+
+
+def keys_of(seen: Evidence, namespace: str) -> set[str]:
+    """The names of a case's leases."""
+    return {x["metadata"]["name"] for x in _of(seen.leases, namespace)}
 
 
 def strangers(seen: Evidence) -> list[str]:
@@ -92,7 +96,8 @@ def _leaked(seen: Evidence, keys: Iterable[str]) -> list[str]:
     return [f"leak: {id_} is held under {key}" for id_, key in held.items() if key in mine]
 
 
-def _doubled(seen: Evidence, keys: Iterable[str]) -> list[str]:
+def doubled(seen: Evidence, keys: Iterable[str]) -> list[str]:
+    """I2: keys under which the market held two things at one moment."""
     twice = {**ledger.double_creates(seen.entries), **ledger.doubles(seen.entries)}
     return [f"I2: {twice[key]} under {key}" for key in keys if key in twice]
 

@@ -43,7 +43,8 @@ class Lane:
 
 class Lanes:
     """The lanes of a wave of cases, by namespace. What belongs to no namespace (watches and lists
-    of the whole cluster, the election, reads of a market) is struck by each lane in turn."""
+    of the whole cluster, the election, reads of a market) is struck by one of the lanes that have
+    a rule for it, drawn anew each time."""
 
     def __init__(self) -> None:
         self.generation = 0
@@ -73,7 +74,8 @@ class Lanes:
             return own
         if namespace and not self._is_shared(namespace):
             return self._quiet
-        takers = [lane for lane in self._by_namespace.values() if lane.rules]
+        lanes = self._by_namespace.values()
+        takers = [lane for lane in lanes if any(rule.matches(name) for rule in lane.rules)]
         if not takers:
             return self._quiet
         self._shared[name] += 1

@@ -72,6 +72,9 @@ class Market:
     account: ProviderAccount | None
     health: ProviderHealth = field(default_factory=ProviderHealth)
     needs_report_url: bool = False
+    node_hours: Decimal = Decimal(0)
+    losses: int = 0
+    """What became of our own leases there."""
 
     @property
     def is_home(self) -> bool:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from overspill.core.decision import Action, Decision
-from overspill.core.filters import needs_of
+from overspill.core.filters import Refusal, needs_of
 from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.offer import Offer
@@ -23,12 +23,14 @@ from overspill.core.placement_money import Ceiling, Money, ceiling_of
 from overspill.core.placement_moves import (
     allowance_to_move,
     cooled_at,
+    immovable,
     kept_outside,
     min_percent,
     not_worth,
     saving_of,
     would_be_late,
 )
+from overspill.core.placement_policy import Advice, Advisor
 from overspill.core.placement_ranking import Ranker, Ranking
 from overspill.core.placement_search import Fit, Search
 from overspill.core.pricing import terms_of
@@ -61,6 +63,7 @@ class _Plan:
         self._capacity = Capacity(snapshot.offers, snapshot.leases, self._home)
         self._money = Money(snapshot.budgets, snapshot.leases, now)
         self._ranker = Ranker(snapshot, self._capacity, now)
+        self._advisor = Advisor(snapshot, now)
 
     def decisions(self) -> tuple[Decision, ...]:
         """Everybody who waits is served before anybody is moved."""
@@ -105,16 +108,50 @@ class _Plan:
         search = Search(
             case, needs_of(case.job, sla, case.facts), terms, case.allowance, self._money
         )
-        ranking = self._ranker.ranking(search.needs, terms, sla.max_loss_usd)
+        ranking = self._ranker.ranking(search.needs, terms, search.max_loss)
         for index, candidate in enumerate(ranking.candidates):
             found = search.attempt(candidate)
             if isinstance(found, Fit):
+                advice = self._advised(search, ranking, found)
+                if advice is not None:
+                    return self._follow(search, ranking, advice, index)
                 search.losers.include(ranking.outranked_by(index))
                 return self._placed(search, found)
             price = candidate.quote.price
             search.losers.add(candidate.offer, found, price, candidate.size)
         search.losers.include(ranking.losers)
         return self._left_waiting(search, ranking)
+
+    def _advised(self, search: Search, ranking: Ranking, found: Fit) -> Advice | None:
+        """The policy's word, where it has one that is not `found` itself. Home is taken at once."""
+        if found.candidate.is_home or not self._advisor.is_asked(search.case, search.terms):
+            return None
+        advice = self._advisor.place(search, ranking, found.candidate)
+        if advice is None:
+            return None
+        if advice.fit is None:
+            # A patience of the job's own is its word: what lies beyond it is not waited for.
+            return advice if search.case.job.burst_after is None else None
+        return advice if advice.fit.candidate is not found.candidate else None
+
+    def _follow(self, search: Search, ranking: Ranking, advice: Advice, first: int) -> Decision:
+        """Another place than the cheapest of this moment, or none yet."""
+        if advice.fit is not None:
+            search.losers.include(ranking.outweighed_by(advice.fit.candidate, first))
+            return self._placed(search, advice.fit)
+        for fit in advice.others:
+            candidate = fit.candidate
+            told = f"{usd(candidate.quote.useful)} USD per useful hour now; waiting costs less"
+            why = Refusal(Reason.WAITING_PAYS, told, clears=True)
+            search.losers.add(candidate.offer, why, candidate.quote.price, candidate.size)
+        search.losers.include(ranking.losers)
+        return search.case.decide(
+            Action.WAIT,
+            Reason.WAITING_PAYS,
+            advice.told,
+            rejected=search.losers.listed(),
+            wait_until=advice.safe_until,
+        )
 
     def _placed(self, search: Search, fit: Fit) -> Decision:
         case, quote = search.case, fit.candidate.quote
@@ -180,40 +217,65 @@ class _Plan:
         assert lease is not None  # noqa: S101  (only running jobs come here; narrows the type)
         if case.overlaps or lease.is_home or lease.provider in self._home:
             return _stay(case, lease, Reason.RUNNING_WELL, f"runs at {lease.offer.place}")
+        search = self._search(case)
+        ranking = self._ranker.ranking(search.needs, search.terms, search.max_loss)
         why = kept_outside(case, lease, self._snapshot.stop_failover)
+        advice = None
+        if self._advisor.is_asked(case, search.terms):
+            advice = self._advisor.keep(search, ranking, lease)
+        if advice is not None and (advice.is_net or why is None):
+            return self._keep_or_leave(search, lease, advice)
         if why is not None:
             until = cooled_at(case, lease) if why.reason is Reason.HYSTERESIS else None
             return _stay(case, lease, why.reason, _runs(lease, why.message), wait_until=until)
-        return self._move_home(case, lease)
-
-    def _move_home(self, case: Case, lease: Lease) -> Decision:
-        sla = case.sla or SlaClass("")
-        terms = terms_of(case.job, restarts=False)
-        needs = needs_of(case.job, sla, case.facts)
-        search = Search(case, needs, terms, case.allowance, self._money)
-        ranking = self._ranker.ranking(needs, terms, sla.max_loss_usd)
         fit = _home_fit(search, ranking, lease)
         if fit is None:
             return _stay(case, lease, Reason.RUNNING_WELL, _runs(lease, "home has no room for it"))
+        return self._move_if_it_pays(search, lease, fit)
+
+    def _search(self, case: Case) -> Search:
+        """For a job that runs."""
+        sla = case.sla or SlaClass("")
+        terms = terms_of(case.job, restarts=False)
+        needs = needs_of(case.job, sla, case.facts)
+        return Search(case, needs, terms, case.allowance, self._money)
+
+    def _keep_or_leave(self, search: Search, lease: Lease, advice: Advice) -> Decision:
+        """What the policy says of a job that runs outside."""
+        case, fit = search.case, advice.fit
+        if fit is None:
+            told = "no other place is worth the move"
+            return _stay(case, lease, Reason.RUNNING_WELL, _runs(lease, told))
+        search.allowance = allowance_to_move(case, lease, fit.candidate)
+        if not advice.is_net:
+            return self._move_if_it_pays(search, lease, fit)
+        why = immovable(case, self._snapshot.stop_failover)
+        if why is not None:
+            return _stay(case, lease, why.reason, _runs(lease, why.message))
+        if would_be_late(case, lease, search.terms, fit.candidate):
+            told = _runs(lease, "moving now would miss its finish-by")
+            return _stay(case, lease, Reason.HYSTERESIS, told)
+        found = self._placed(search, fit)
+        told = f"another loss could cost the finish-by: {found.message}"
+        return _moved(found, lease, Reason.FINISH_BY_AT_RISK, told)
+
+    def _move_if_it_pays(self, search: Search, lease: Lease, fit: Fit) -> Decision:
+        case, terms, candidate = search.case, search.terms, fit.candidate
+        where = "home" if candidate.is_home else f"to {candidate.offer.place}"
         market = self._ranker.market(lease.provider)
-        saving = saving_of(case, lease, market, needs, terms, fit.candidate)
+        saving = saving_of(case, lease, market, search.needs, terms, candidate)
         percent = min_percent(case)
         if not saving.is_worth(percent):
-            told = _runs(lease, not_worth(saving, percent))
+            told = _runs(lease, not_worth(saving, percent, where))
             return _stay(case, lease, Reason.HYSTERESIS, told, saving_usd=saving.usd)
-        if would_be_late(case, lease, terms, fit.candidate):
-            told = _runs(lease, "moving home would miss its finish-by")
+        if would_be_late(case, lease, terms, candidate):
+            told = _runs(lease, f"moving {where} would miss its finish-by")
             return _stay(case, lease, Reason.HYSTERESIS, told, saving_usd=saving.usd)
         found = self._placed(search, fit)
-        told = f"home saves {usd(saving.usd)} USD of {usd(saving.stay_usd)}: {found.message}"
-        return replace(
-            found,
-            action=Action.MOVE,
-            reason=Reason.REPATRIATION_PAYS,
-            message=told,
-            from_lease=lease.name,
-            saving_usd=saving.usd,
-        )
+        who = "home" if candidate.is_home else candidate.offer.provider
+        told = f"{who} saves {usd(saving.usd)} USD of {usd(saving.stay_usd)}: {found.message}"
+        reason = Reason.REPATRIATION_PAYS if candidate.is_home else Reason.CHEAPER_ELSEWHERE
+        return _moved(found, lease, reason, told, saving.usd)
 
 
 def _has_ended(job: Job, leases: list[Lease]) -> bool:
@@ -229,6 +291,19 @@ def _home_fit(search: Search, ranking: Ranking, lease: Lease) -> Fit | None:
             if isinstance(found, Fit):
                 return found
     return None
+
+
+def _moved(
+    found: Decision, lease: Lease, reason: Reason, message: str, saving: Decimal | None = None
+) -> Decision:
+    return replace(
+        found,
+        action=Action.MOVE,
+        reason=reason,
+        message=message,
+        from_lease=lease.name,
+        saving_usd=saving,
+    )
 
 
 def _stay(

@@ -19,6 +19,7 @@ MOST = 32
 
 _NEARNESS = (
     Reason.BURST_NOT_YET,
+    Reason.WAITING_PAYS,
     Reason.NO_CAPACITY_NOW,
     Reason.UNAVAILABLE,
     Reason.RECENTLY_REFUSED,

@@ -43,10 +43,15 @@ class Saving:
 
 
 def kept_outside(case: Case, lease: Lease, stop_failover: str) -> Refusal | None:
-    """Why the job is not brought home whatever it saves; None: ask for the saving."""
+    """Why the job is not moved whatever it saves; None: ask for the saving."""
+    return immovable(case, stop_failover) or _unwanted(case) or _too_soon(case, lease)
+
+
+def immovable(case: Case, stop_failover: str) -> Refusal | None:
+    """Why the job cannot be moved at all, not even for its deadline."""
     if stop_failover:
         return Refusal(Reason.FAILOVER_STOPPED, stop_failover)
-    return _forbidden(case) or _too_soon(case, lease)
+    return _forbidden(case)
 
 
 def cooled_at(case: Case, lease: Lease) -> datetime:
@@ -58,7 +63,7 @@ def cooled_at(case: Case, lease: Lease) -> datetime:
 def saving_of(
     case: Case, lease: Lease, market: Market, needs: Needs, terms: Terms, home: Candidate
 ) -> Saving:
-    """What the rest of the work costs where it runs, and what it costs at home."""
+    """What the rest of the work costs where it runs, and what it costs there (mostly home)."""
     price = _price(lease)
     here = quote(lease.offer, market, needs, terms)
     scale = price / here.price if here.price else Decimal(1)
@@ -106,16 +111,20 @@ def min_percent(case: Case) -> int:
     return (case.sla or SlaClass("")).failback_min_saving_percent if own is None else own
 
 
-def not_worth(saving: Saving, percent: int) -> str:
-    """The sentence for a home that fits but does not pay."""
+def not_worth(saving: Saving, percent: int, where: str = "home") -> str:
+    """The sentence for a place that fits but does not pay."""
     least = saving.stay_usd * percent / 100
-    return f"moving home saves {usd(saving.usd)} USD, less than {usd(least)} USD ({percent} %)"
+    return f"moving {where} saves {usd(saving.usd)} USD, less than {usd(least)} USD ({percent} %)"
+
+
+def _unwanted(case: Case) -> Refusal | None:
+    if _policy(case) is FailbackPolicy.NEVER:
+        return Refusal(Reason.RUNNING_WELL, "failback policy is Never")
+    return None
 
 
 def _forbidden(case: Case) -> Refusal | None:
     job = case.job
-    if _policy(case) is FailbackPolicy.NEVER:
-        return Refusal(Reason.RUNNING_WELL, "failback policy is Never")
     if job.fencing is Fencing.WAIT_FOR_POD:
         told = "fencing is WaitForPod, so two attempts may not overlap"
         return Refusal(Reason.RUNNING_WELL, told)

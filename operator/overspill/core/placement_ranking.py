@@ -15,6 +15,7 @@ from overspill.core.offer import Offer
 from overspill.core.placement_capacity import Capacity, Pool, Rented
 from overspill.core.placement_losers import Losers
 from overspill.core.placement_money import least_money
+from overspill.core.policy_past import losses_of
 from overspill.core.pricing import Quote, Terms, cut_price, quote, span
 from overspill.core.reasons import Reason
 from overspill.core.snapshot import ProviderAccount, ProviderHealth, Snapshot
@@ -61,6 +62,7 @@ class Ranking:
     candidates: list[Candidate]
     losers: Losers
     _outranked: dict[int, Losers] = field(default_factory=dict)
+    _outweighed: dict[tuple[int, int], Losers] = field(default_factory=dict)
 
     def outranked_by(self, index: int) -> Losers:
         """Everybody who stands behind the chosen candidate, with the reason."""
@@ -71,6 +73,18 @@ class Ranking:
                 found.add(other.offer, _behind(chosen, other), other.quote.price, other.size)
             self._outranked[index] = found
         return self._outranked[index]
+
+    def outweighed_by(self, chosen: Candidate, first: int) -> Losers:
+        """Everybody else from `first` on, where the policy weighed more than today's price."""
+        key = (first, id(chosen))
+        if key not in self._outweighed:
+            found = Losers()
+            found.include(self.losers)
+            for other in self.candidates[first:]:
+                if other is not chosen:
+                    found.add(other.offer, _dearer(other), other.quote.price, other.size)
+            self._outweighed[key] = found
+        return self._outweighed[key]
 
 
 class Ranker:
@@ -183,6 +197,11 @@ def _behind(chosen: Candidate, other: Candidate) -> Refusal:
     return Refusal(Reason.LESS_PREFERRED, f"comes later in the wanted order of {by}")
 
 
+def _dearer(other: Candidate) -> Refusal:
+    told = f"{usd(other.quote.useful)} USD per useful hour; with its expected life and the moves "
+    return Refusal(Reason.COSTS_MORE, f"{told}that follow it costs more than the chosen place")
+
+
 def _too_small(pool: Pool, needs: Needs) -> Refusal | None:
     if pool.could_ever_hold(needs):
         return None
@@ -215,14 +234,14 @@ def _rank_key(candidate: Candidate) -> tuple[Preference, Decimal, bool, str, str
 
 
 def _markets(snapshot: Snapshot) -> Mapping[str, Market]:
-    return {
-        name: Market(
-            account,
-            snapshot.health.get(name, ProviderHealth()),
-            name in snapshot.report_url_missing,
-        )
-        for name, account in snapshot.accounts.items()
-    }
+    return {name: _market(snapshot, name, a) for name, a in snapshot.accounts.items()}
+
+
+def _market(snapshot: Snapshot, name: str, account: ProviderAccount) -> Market:
+    node_hours, losses = losses_of(snapshot.past.lives, name)
+    health = snapshot.health.get(name, ProviderHealth())
+    needs_url = name in snapshot.report_url_missing
+    return Market(account, health, needs_url, Decimal(f"{node_hours:.3f}"), losses)
 
 
 def _silent(

@@ -43,6 +43,11 @@ class Search:
     home_is_busy: bool = False
     wait_until: datetime | None = None
 
+    @property
+    def max_loss(self) -> Decimal | None:
+        """The loss in USD that the class bears."""
+        return self.case.sla.max_loss_usd if self.case.sla else None
+
     def attempt(self, candidate: Candidate) -> Fit | Refusal:
         """The questions whose answer depends on time, money and what is free now."""
         why = self._recently_refused(candidate) or self._too_late(candidate)

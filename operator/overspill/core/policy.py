@@ -15,6 +15,9 @@ from overspill.core.policy_knowledge import Knowledge, Life
 from overspill.core.policy_safety import Footing, is_safe
 from overspill.core.policy_value import Costs, State
 
+NET = "too little slack for luck"
+"""The safety net's word: the deadline asks for this place, not its price."""
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -78,7 +81,7 @@ class _Choice:
             return wish
         best = self._best([o for o in self._q.options if o.is_up and self._is_safe(o)])
         place = self._fallback() if best.is_reliable else best
-        return Answer(place.name, "too little slack for luck", wish.costs)
+        return Answer(place.name, NET, wish.costs)
 
     def _is_safe(self, option: Option | None) -> bool:
         if option is not None and option.is_reliable:
@@ -99,7 +102,8 @@ class _Choice:
         costs = self._costs(cheap)
         if cheap and costs.unreliable <= min(costs.idle, costs.reliable):
             return Answer(self._best(cheap).name, "a cheap place is up", costs)
-        if costs.idle < costs.reliable:
+        # What runs is never stopped only to wait: the operator has no such step.
+        if costs.idle < costs.reliable and self._held not in serving:
             return Answer(None, "waiting for a cheap place costs less", costs)
         others = [o for o in serving if o.name not in self._known.cheap]
         return Answer(self._best(others).name, "waiting costs more than it saves", costs)

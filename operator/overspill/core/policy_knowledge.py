@@ -9,7 +9,7 @@ reliable price takes that part. Learnt anew every few hours by the callers of `p
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from overspill.core.policy_lifetime import Hazards, Run, learn
 from overspill.core.policy_value import Market, Table
@@ -19,12 +19,18 @@ DOWN_PRIOR = Hazards((1.2, 0.6, 0.25, 0.08))
 """Of places nobody has watched yet; the pooled rates of the traces used for tuning, rounded."""
 
 
+MOST_LAYERS = 96
+"""Of slack in a value table: a short job with days of slack gets a coarser grid."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tuning:
     """What was chosen on the tuning split; docs/designs/0003-placement-policy.md says how."""
 
     weight: float = 0.5
     """Ends at the prior's rate added to every bucket of age."""
+    lives_weight: float = 1.0
+    """Losses of leases at the rate the place showed, added to what became of our own."""
     dependable_share: float = 0.95
     cheap_below: float = 0.75
     """A place is cheap below this part of the dependable price."""
@@ -46,6 +52,11 @@ class Watched:
     price: float
     entry: float = 0.0
     """USD to bring the checkpoint there."""
+    kept: Hazards | None = None
+    """How what is held there is lost, where that is another thing than what is offered: own nodes
+    are taken by others only while they are free. None: held and offered go together."""
+    lives: tuple[Run, ...] = ()
+    """What became of leases there: evidence about holding, shrunk to the above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +101,14 @@ class Knowledge:
             return self.older.table
         setting = self.setting
         market = Market(
-            up=self.cheap_life.up,
-            down=self.cheap_life.down,
-            price=self.cheap_life.all_in,
-            reliable_price=self.dependable,
+            up=_rounded(self.cheap_life.up),
+            down=_rounded(self.cheap_life.down),
+            price=_digits(self.cheap_life.all_in, 3),
+            reliable_price=_digits(self.dependable, 3),
             cold=setting.cold,
         )
-        step = setting.work / self.tuning.steps
-        return Table(market, setting.slack, setting.work, step)
+        step = max(setting.work / self.tuning.steps, setting.slack / MOST_LAYERS)
+        return _table(market, setting.slack, setting.work, step)
 
 
 def know(watched: Mapping[str, Watched], setting: Setting, tuning: Tuning) -> Knowledge:
@@ -106,7 +117,8 @@ def know(watched: Mapping[str, Watched], setting: Setting, tuning: Tuning) -> Kn
     ordered = sorted(lives, key=lambda name: (lives[name].all_in, name))
     dependable = _dependable(ordered, watched, lives, setting, tuning)
     limit = tuning.cheap_below * dependable
-    cheap = [n for n in ordered if watched[n].price < limit]
+    # What was never up in all that time is no hope to wait on, however cheap it would be.
+    cheap = [n for n in ordered if watched[n].price < limit and lives[n].share > 0]
     return Knowledge(
         setting,
         tuning,
@@ -123,10 +135,45 @@ def refresh(known: Knowledge, watched: Mapping[str, Watched]) -> Knowledge:
     return replace(known, lives=lives, older=known)
 
 
+@lru_cache(maxsize=32)
+def _table(market: Market, slack: float, work: float, step: float) -> Table:
+    """Built once for all jobs of about this size; a hit needs figures that agree when rounded."""
+    return Table(market, slack, work, step)
+
+
+def _rounded(hazards: Hazards) -> Hazards:
+    return Hazards(tuple(_digits(rate, 2) for rate in hazards.rates))
+
+
+def _digits(value: float, digits: int) -> float:
+    return float(f"{value:.{digits}g}")
+
+
 def _life(watched: Watched, setting: Setting, tuning: Tuning) -> Life:
-    up, down = _hazards(watched.ups, setting.step, tuning)
+    up, down = _learnt(watched, setting, tuning)
     share = sum(watched.ups) / len(watched.ups) if watched.ups else 0.0
     return Life(up, down, share, all_in(watched.price, watched.entry, up, setting, tuning))
+
+
+def _learnt(watched: Watched, setting: Setting, tuning: Tuning) -> tuple[Hazards, Hazards]:
+    """How what is held there ends, and how what is away comes back."""
+    up, down = _hazards(tuple(watched.ups), setting.step, tuning)
+    up = watched.kept or up
+    return (_tested(up, watched.lives, tuning) if watched.lives else up), down
+
+
+def _tested(up: Hazards, lives: Sequence[Run], tuning: Tuning) -> Hazards:
+    """Hazards corrected by what became of leases.
+
+    A place's age is not a lease's age, so only the rates are compared: leases that are lost more
+    often than the place goes away have a risk of their own, leases that outlast it less of it.
+    """
+    shown = 1 / up.life(0.0, tuning.horizon)
+    lost = sum(run.weight for run in lives if run.ended)
+    ran = sum(run.weight * run.hours for run in lives)
+    found = (lost + tuning.lives_weight) / (ran + tuning.lives_weight / shown)
+    own, less = max(0.0, found - shown), min(1.0, found / shown)
+    return Hazards(tuple(rate * less + own for rate in up.rates))
 
 
 def all_in(price: float, entry: float, up: Hazards, setting: Setting, tuning: Tuning) -> float:
@@ -168,13 +215,23 @@ def _together(
         ups.append(first is not None)
         if first is not None:
             used[first] += 1
-    up, down = _hazards(ups, setting.step, tuning)
+    up, down = _hazards(tuple(ups), setting.step, tuning)
     seen = sum(used.values())
     if not seen:
         return Life(up, down, 0.0, watched[names[0]].price)
+    up = _held_together(up, {n: lives[n].up for n in names if used[n] and _is_kept(watched[n])})
     prices = {n: _kept_up(watched[n], lives[n].up, up, setting, tuning) for n in names}
     price = sum(prices[name] * count for name, count in used.items()) / seen
     return Life(up, down, seen / len(ups), price)
+
+
+def _is_kept(watched: Watched) -> bool:
+    return watched.kept is not None or bool(watched.lives)
+
+
+def _held_together(up: Hazards, own: Mapping[str, Hazards]) -> Hazards:
+    """What is held may outlast what is offered: then the steadiest that was used counts."""
+    return Hazards(tuple(map(min, zip(up.rates, *(h.rates for h in own.values()), strict=True))))
 
 
 def _kept_up(
@@ -186,7 +243,8 @@ def _kept_up(
     return watched.price + max(0.0, more) * (watched.price * setting.cold + watched.entry)
 
 
-def _hazards(ups: Sequence[bool], step: float, tuning: Tuning) -> tuple[Hazards, Hazards]:
+@lru_cache(maxsize=512)
+def _hazards(ups: tuple[bool, ...], step: float, tuning: Tuning) -> tuple[Hazards, Hazards]:
     up, down = runs_of(ups, step, tuning.half_life)
     return learn(up, UP_PRIOR, tuning.weight), learn(down, DOWN_PRIOR, tuning.weight)
 

@@ -17,6 +17,9 @@ from overspill.core.offer import Offer
 ASSUMED_WORK = timedelta(hours=4)
 """Stands in for `deadline.workSeconds` where a user gave none, to spread one-off costs."""
 
+UNTOLD = timedelta(days=7)
+"""Stands in for a mean time between losses that nobody told, once something was lost."""
+
 MICRO = Decimal("0.000001")
 _FARTHEST = Decimal(20)
 """exp() is cut here: past it the place is hopeless anyway."""
@@ -121,8 +124,17 @@ def start_time(offer: Offer, market: Market) -> timedelta:
 
 
 def mtbf_of(offer: Offer, market: Market) -> timedelta | None:
-    """Mean time between losses of one node: the offer's own figure, else the account's prior."""
-    return offer.mtbf or (market.account.mtbf if market.account else None)
+    """Mean time between losses of one node: what our leases saw, shrunk to what was told before.
+
+    A figure of the offer, or else of the account, counts as one loss after that time. Without any,
+    nothing is expected until something is lost; half a loss in a week then stands for it.
+    """
+    told = offer.mtbf or (market.account.mtbf if market.account else None)
+    if told is None and not market.losses:
+        return None
+    weight = Decimal(1) if told else Decimal("0.5")
+    seen = market.node_hours + weight * hours(told or UNTOLD)
+    return timedelta(seconds=int(seen / (market.losses + weight) * 3600))
 
 
 def egress_usd_per_gib(offer: Offer, market: Market) -> Decimal:

@@ -29,6 +29,7 @@ class Reason(StrEnum):
 
     # waiting and refusing (decisions)
     WAITING_FOR_HOME = "WaitingForHome"
+    WAITING_PAYS = "WaitingPays"
     NO_OFFER_FITS = "NoOfferFits"
     NO_CAPACITY_NOW = "NoCapacityNow"
     NO_SUCH_GPU = "NoSuchGPU"
@@ -78,6 +79,8 @@ class Reason(StrEnum):
     BURST_TO_PROVIDER_SELECTED = "BurstToProviderSelected"
     FAILOVER = "Failover"
     REPATRIATION_PAYS = "RepatriationPays"
+    CHEAPER_ELSEWHERE = "CheaperElsewhere"
+    FINISH_BY_AT_RISK = "FinishByAtRisk"
     RUNNING_WELL = "RunningWell"
     HYSTERESIS = "Hysteresis"
     # life of a lease as the job sees it

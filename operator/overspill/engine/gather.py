@@ -1,12 +1,15 @@
 """Gathers the snapshot that placement decides on: view, offers, and facts about each job."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from overspill.core.job import Job
 from overspill.core.lease import Lease
+from overspill.core.offer import Offer
 from overspill.core.outcome import outcome
 from overspill.core.periods import renewed
+from overspill.core.policy_looks import look
+from overspill.core.policy_past import Past
 from overspill.core.portability import Portability, portable
 from overspill.core.snapshot import JobFacts, Snapshot
 from overspill.core.transition import WANTED_STATES
@@ -36,7 +39,16 @@ async def snapshot(engine: Engine) -> Snapshot:
         reference_usd_per_gpu_hour=reference(engine, view),
         stop_failover=_stop(engine),
         report_url_missing=_without_reports(engine),
+        past=_past(engine, offers, view),
     )
+
+
+def _past(engine: Engine, offers: Sequence[Offer], view: View) -> Past:
+    """The past with this look in it. The leader looks; who becomes leader later starts anew."""
+    home = frozenset(name for name, a in engine.accounts.by_name.items() if a.is_home)
+    memory = engine.memory
+    memory.past = look(memory.past, offers, view.leases.values(), home, engine.clock.now())
+    return memory.past
 
 
 def _is_open(engine: Engine, job: Job) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from overspill.core.decision import Decision
 from overspill.core.lease import Handle, Lease
 from overspill.core.observation import HeldLease, Observation
+from overspill.core.policy_past import Past
 from overspill.core.portability import Portability
 from overspill.core.reasons import Reason
 from overspill.core.vocabulary import Phase, TrustTier
@@ -75,6 +76,8 @@ class Memory:
     orphans_seen: dict[str, set[str]] = field(default_factory=dict)
     opening_since: dict[str, float] = field(default_factory=dict)
     """When a lease that is not open yet was first looked at."""
+    past: Past = field(default_factory=Past)
+    """What was seen of every place; bounded by itself."""
 
     def note(self, lease: str, observation: Observation, now: float) -> bool:
         """Keeps an observation; True when its phase changed."""

@@ -198,7 +198,7 @@ async def _announce(engine: Engine, job: Job, decision: Decision, attempt: int) 
     )
     word = Reason.BURST_TO_PROVIDER_SELECTED
     if decision.action is Action.MOVE:
-        word = Reason.REPATRIATION_PAYS
+        word = Reason(decision.reason)
     elif attempt > 1 and lost:
         word = Reason.FAILOVER
     elif engine.accounts.by_name[offer.provider].is_home:

@@ -1,0 +1,165 @@
+"""Asks the learnt policy about one job that has a deadline: which place now, or wait for a better.
+
+The plain rules of `placement` stand: who may go where, what it may cost, home first, patience.
+Among the places they leave, and only where a reliable one holds the deadline and enough past is
+known, the policy weighs price, life, moves and waiting. It never overrules a cap and never stops
+what runs only to wait. Called by `placement`; docs/designs/0003-placement-policy.md.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from overspill.core.lease import Lease
+from overspill.core.placement_case import Case
+from overspill.core.placement_options import Spot, gang_of, held_spot, spots_of
+from overspill.core.placement_ranking import Candidate, Ranking
+from overspill.core.placement_search import Fit, Search
+from overspill.core.policy import NET, Answer, Question, choose
+from overspill.core.policy_knowledge import Knowledge, Setting
+from overspill.core.policy_learn import learnt, round_up, rounded, seen_enough
+from overspill.core.policy_past import Past, Place
+from overspill.core.pricing import Terms, hours, quote, span
+from overspill.core.sla import SlaClass
+from overspill.core.snapshot import Snapshot
+from overspill.core.statusparts import usd
+
+WAIT_SPAN_H = 24.0
+"""How far ahead waiting is weighed for a short job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The policy's word. `fit` None: stay where it runs, or wait."""
+
+    fit: Fit | None
+    answer: Answer
+    others: tuple[Fit, ...]
+    """What could be had too."""
+    safe_until: datetime
+    """When a reliable place must be asked for at the latest."""
+
+    @property
+    def is_net(self) -> bool:
+        """The deadline asks for it, not the price."""
+        return self.answer.why == NET
+
+    @property
+    def told(self) -> str:
+        """Why to wait, in dollars."""
+        until = f"its finish-by is safe until {self.safe_until:%Y-%m-%dT%H:%M:%SZ}"
+        if self.answer.costs is None:
+            return f"{self.answer.why}; {until}"
+        waits, works = (usd(Decimal(str(c))) for c in self.answer.costs[:2])
+        told = f"waiting for a cheaper place is expected to cost {waits} USD, "
+        return f"{told}starting now {works} USD; {until}"
+
+
+class Advisor:
+    """One plan's questions to the policy."""
+
+    def __init__(self, snapshot: Snapshot, now: datetime) -> None:
+        self._past: Past = snapshot.past
+        self._now = now
+        self._is_ready = seen_enough(self._past, self._past.until)
+        self._known: dict[object, Knowledge] = {}
+
+    def is_asked(self, case: Case, terms: Terms) -> bool:
+        """Whether the policy has a say: a deadline, an estimate, a past, no order of one's own."""
+        return (
+            self._is_ready
+            and case.job.finish_by is not None
+            and terms.is_known
+            and terms.work_h > 0
+            and len(case.job.capacity_types) < 2
+        )
+
+    def place(self, search: Search, ranking: Ranking, wish: Candidate) -> Advice | None:
+        """Its word on a job that could have `wish` now.
+
+        None: no reliable place holds the deadline, so the plain rules decide.
+        """
+        alike = [c for c in ranking.candidates if c.preference[1:] == wish.preference[1:]]
+        spots = spots_of(search, alike, self._past, None)
+        return self._advice(search, spots, None, timedelta(0))
+
+    def keep(self, search: Search, ranking: Ranking, lease: Lease) -> Advice | None:
+        """Its word on a job that runs outside; None as above."""
+        model = lease.offer.gpu_model
+        same = next((c for c in ranking.candidates if c.offer.gpu_model == model), None)
+        if same is None:
+            return None
+        alike = [c for c in ranking.candidates if c.preference[1:] == same.preference[1:]]
+        there = next((c for c in alike if c.offer.provider == lease.provider), same)
+        priced = quote(lease.offer, there.market, search.needs, search.terms)
+        held = held_spot(lease, priced, there, self._past)
+        spots = dict(spots_of(search, alike, self._past, lease))
+        spots[held.place] = held
+        began = lease.active_since or self._now
+        starts = began + span(priced.start_h) - self._now
+        return self._advice(search, spots, held, max(timedelta(0), starts))
+
+    def _advice(
+        self, search: Search, spots: Mapping[Place, Spot], held: Spot | None, starts: timedelta
+    ) -> Advice | None:
+        listed = list(spots.values())
+        reliable = [s.price for s in listed if s.is_reliable and (s.fit or s.is_held)]
+        if not reliable:
+            return None
+        setting = self._setting(search, listed, min(reliable))
+        question = self._question(search, listed, held, starts)
+        answer = choose(question, self._knowledge(search, listed, setting))
+        fits = {s.place.label: s.fit for s in listed if s.fit is not None}
+        chosen = fits.get(answer.place or "")
+        others = tuple(fit for fit in fits.values() if fit is not chosen)
+        return Advice(chosen, answer, others, self._safe_until(question, setting.cold))
+
+    def _setting(self, search: Search, spots: Sequence[Spot], reliable: Decimal) -> Setting:
+        work = float(search.terms.work_h)
+        return rounded(
+            Setting(
+                step=self._past.step / timedelta(hours=1),
+                cold=float(max(s.start_h for s in spots)),
+                reliable_price=float(reliable),
+                work=work,
+                slack=max(round_up(work), WAIT_SPAN_H),
+            )
+        )
+
+    def _knowledge(self, search: Search, spots: Sequence[Spot], setting: Setting) -> Knowledge:
+        studied = tuple(s.studied(self._past) for s in spots if not s.is_reliable)
+        gang = gang_of(search)
+        names = tuple((s.track.place, s.entry, s.keeps) for s in studied)
+        key = (names, gang, setting)
+        if key not in self._known:
+            self._known[key] = learnt(self._past, studied, gang, setting)
+        return self._known[key]
+
+    def _question(
+        self, search: Search, spots: Sequence[Spot], held: Spot | None, starts: timedelta
+    ) -> Question:
+        job, gang = search.case.job, gang_of(search)
+        assert job.finish_by is not None  # noqa: S101  (is_asked checked; narrows the type)
+        return Question(
+            options=[s.option(self._past, gang, self._now) for s in spots],
+            work=float(search.terms.work_h),
+            time=(job.finish_by - self._now) / timedelta(hours=1),
+            until_next=self._past.step / timedelta(hours=1),
+            held=held.place.label if held else None,
+            start_left=starts / timedelta(hours=1),
+            at_risk=_at_risk(search),
+        )
+
+    def _safe_until(self, question: Question, cold: float) -> datetime:
+        """Until when waiting can go on without risking the deadline."""
+        spare = question.time - question.work - cold - question.at_risk
+        return self._now + timedelta(hours=max(0.0, spare))
+
+
+def _at_risk(search: Search) -> float:
+    """Hours of work a loss destroys at most, and those in which nobody notices it."""
+    case, terms = search.case, search.terms
+    unnoticed = hours((case.sla or SlaClass("")).heartbeat_grace)
+    destroyed = terms.work_h if terms.interval_h is None else min(terms.interval_h, terms.work_h)
+    return float(destroyed + unnoticed)

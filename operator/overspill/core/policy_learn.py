@@ -1,0 +1,154 @@
+"""What the past teaches about a set of places: the same answer for the same past, found once.
+
+Lives are learnt every hour, what is cheap and what waiting is worth every six, from what had been
+seen by then. The memos below hold nothing that their keys do not determine, so this is as pure as
+without them. Called by `placement_policy`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+from overspill.core.policy_knowledge import (
+    Knowledge,
+    Setting,
+    Tuning,
+    Watched,
+    know,
+    refresh,
+)
+from overspill.core.policy_lifetime import Hazards, Run
+from overspill.core.policy_past import Gang, Lived, Past, Track
+
+LEARN = timedelta(hours=6)
+REFRESH = timedelta(hours=1)
+
+LEAST_SEEN = timedelta(hours=6)
+"""With less past than this nothing is predicted, and the plain rules decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Studied:
+    """One place to learn about."""
+
+    track: Track
+    lives: tuple[Lived, ...] = ()
+    entry: float = 0.0
+    """USD to bring the checkpoint there."""
+    keeps: float | None = None
+    """Losses per hour expected of what we hold there, whatever others can have; None: held and
+    offered go together, as on spot markets."""
+
+
+class _View:
+    """A track up to a step; equal to any other that saw the same until then."""
+
+    __slots__ = ("high", "low", "mark", "track")
+
+    def __init__(self, track: Track, low: int, high: int) -> None:
+        self.track, self.low, self.high = track, low, high
+        count = track.count(high)
+        self.mark = (track.place, low, high, track.marks[count - 1] if count else 0)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _View) and self.mark == other.mark
+
+    def __hash__(self) -> int:
+        return hash(self.mark)
+
+
+class _Study(NamedTuple):
+    """One place as far as it was seen until a step: everything that learning depends on."""
+
+    view: _View
+    lives: tuple[Lived, ...]
+    entry: float
+    keeps: float | None
+
+
+class _Lesson(NamedTuple):
+    """A set of places to learn about."""
+
+    studies: tuple[_Study, ...]
+    gang: Gang
+    setting: Setting
+    tuning: Tuning
+
+    def watched(self) -> dict[str, Watched]:
+        """Every place's past, by its name."""
+        return {s.view.track.place.label: self._watched(s) for s in self.studies}
+
+    def _watched(self, study: _Study) -> Watched:
+        ups, price = _looks(study.view, self.gang)
+        kept = None if study.keeps is None else Hazards((study.keeps,) * 4)
+        lives = tuple(self._run(one, study.view.high) for one in study.lives)
+        return Watched(ups, price, study.entry, kept, lives)
+
+    def _run(self, lived: Lived, high: int) -> Run:
+        ago = max(0, high - lived.until) * self.setting.step
+        return Run(lived.hours, lived.was_lost, weight=0.5 ** (ago / self.tuning.half_life))
+
+
+def seen_enough(past: Past, until: int) -> bool:
+    """Whether there is enough past to predict from."""
+    return past.since is not None and (until - past.since) * past.step >= LEAST_SEEN
+
+
+def learnt(past: Past, studied: Sequence[Studied], gang: Gang, setting: Setting) -> Knowledge:
+    """Everything known at the past's last step about these places."""
+    hourly, older = _floor(past, REFRESH), _floor(past, LEARN)
+    if not seen_enough(past, older):
+        older = hourly
+    low = max(past.since or 0, older - past.kept_steps)
+
+    def lesson(high: int) -> _Lesson:
+        studies = (_Study(_View(s.track, low, high), s.lives, s.entry, s.keeps) for s in studied)
+        return _Lesson(tuple(studies), gang, setting, past.tuning)
+
+    return _known(lesson(older)) if hourly == older else _newer(lesson(older), lesson(hourly))
+
+
+def share(past: Past, track: Track, gang: Gang) -> float:
+    """How much of what was seen the gang found room there."""
+    high = _floor(past, REFRESH)
+    low = max(past.since or 0, high - past.kept_steps)
+    ups, _ = _looks(_View(track, low, high), gang)
+    return sum(ups) / len(ups) if ups else 0.0
+
+
+def round_up(hours: float) -> float:
+    """The next of 0.75, 1.06, 1.5, 2.1, 3… hours: jobs of about one size share one table."""
+    return 0.75 * 2 ** (max(0, math.ceil(2 * math.log2(hours / 0.75) - 1e-9)) / 2)
+
+
+def _floor(past: Past, every: timedelta) -> int:
+    """The last round moment, never before anything was seen."""
+    return max(past.since or 0, past.until - past.until % max(1, every // past.step))
+
+
+@lru_cache(maxsize=512)
+def _looks(view: _View, gang: Gang) -> tuple[tuple[bool, ...], float]:
+    return view.track.looks(view.low, view.high, gang)
+
+
+@lru_cache(maxsize=256)
+def _known(lesson: _Lesson) -> Knowledge:
+    return know(lesson.watched(), lesson.setting, lesson.tuning)
+
+
+@lru_cache(maxsize=256)
+def _newer(older: _Lesson, newer: _Lesson) -> Knowledge:
+    return refresh(_known(older), newer.watched())
+
+
+def rounded(setting: Setting) -> Setting:
+    """The same setting with three digits, so that small changes find what is known already."""
+    found = replace(setting, work=round_up(setting.work), cold=_digits(setting.cold))
+    return replace(found, reliable_price=_digits(setting.reliable_price))
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.3g}")

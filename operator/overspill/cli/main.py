@@ -17,6 +17,8 @@ VERBS = (
     "cost",
     "logs",
     "import-sdl",
+    "simulate",
+    "export-history",
     "sandbox",
 )
 """Modules of this package, in the order of `--help`."""

@@ -1,0 +1,342 @@
+"""Runs a history under one scenario: events of the past in, decisions of `plan()` out, bills kept.
+
+The operator decides in batches, so does this: every `step_s` of the history's clock at most, and
+only when something happened. What happens in between (a job that ends, a node that fails) happens
+at its own second. Called by `overspill simulate` and by the benchmark's fleet suite.
+"""
+
+import hashlib
+import heapq
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+from overspill.core.decision import Action, Decision
+from overspill.core.job import Job
+from overspill.core.lease import Lease
+from overspill.core.placement import plan
+from overspill.core.reasons import Reason
+from overspill.core.snapshot import JobFacts, Snapshot
+from overspill.core.vocabulary import Burst
+from overspill.simulate.attempts import Running, Stay, lease_of, running, told
+from overspill.simulate.history import History
+from overspill.simulate.scenario import Scenario
+from overspill.simulate.supply import HOME, Supply
+from overspill.simulate.waiting import Waiting
+
+Tell = Callable[[int, float], None]
+"""Told now and then: jobs that have ended, the second of the history."""
+
+_TOO_LATE = (str(Reason.DEADLINE_UNREACHABLE), str(Reason.DEADLINE_PASSED))
+_PATIENCE_S = 180 * 86400
+"""A job that finds no place for so long after the last one came never will."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How finely time is cut."""
+
+    step_s: float = 60.0
+    review_s: float = 600.0
+    """How often it is asked whether a rented job should move."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of every job."""
+
+    scenario: Scenario
+    history: History
+    runs: Sequence[Running]
+    end_s: float
+    plans: int
+    """How often `plan()` was asked."""
+
+
+def replay(
+    history: History, scenario: Scenario, pace: Pace | None = None, tell: Tell | None = None
+) -> Outcome:
+    """The history under a scenario, from its first job until its last has ended."""
+    return _Replay(history, scenario, pace or Pace(), tell or (lambda _done, _second: None)).run()
+
+
+@dataclass
+class _Replay:
+    history: History
+    scenario: Scenario
+    pace: Pace
+    tell: Tell
+    events: list[tuple[float, int, str, Any]] = field(default_factory=list)
+    order: Iterator[int] = field(default_factory=count)
+    plans: int = 0
+    done: int = 0
+    home_grew: bool = True
+    markets_changed: bool = False
+    reviewed_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.supply = Supply(self.history)
+        self.runs = [running(j, self.history, self.scenario.changes) for j in self.history.jobs]
+        priorities = {name: sla.priority for name, sla in self.scenario.classes.items()}
+        self.waiting = Waiting(priorities)
+        self.outside: dict[str, list[Running]] = defaultdict(list)
+        self.inside: dict[str, list[Running]] = defaultdict(list)
+        self.last_submit_s = max((j.submit_s for j in self.history.jobs), default=0.0)
+        self.to_come = len(self.runs)
+        for run in self.runs:
+            self._at(run.past.submit_s, "submit", run)
+        first = min((r.past.submit_s for r in self.runs), default=0.0)
+        for state in self.supply.places.values():
+            self._follow(state.place.name, first)
+        for fault in self.history.faults:
+            self._at(fault.begin_s, "down", fault.node)
+            self._at(fault.end_s, "up", fault.node)
+
+    def run(self) -> Outcome:
+        second = 0.0
+        while self.done < len(self.runs) and not self._is_hopeless(second):
+            second = self._next_look()
+            self._happen(second)
+            if self._must_ask(second):
+                self._decide(second)
+            self.tell(self.done, second)
+        return Outcome(self.scenario, self.history, self.runs, second, self.plans)
+
+    def _is_hopeless(self, second: float) -> bool:
+        """Nobody runs, nobody comes, and nobody found a place for long."""
+        if self.to_come or self.done + len(self.waiting) < len(self.runs):
+            return False
+        return second > self.last_submit_s + _PATIENCE_S or self._all_refused()
+
+    def _all_refused(self) -> bool:
+        return all(run.refused and run.now is None for run in self.waiting)
+
+    def _next_look(self) -> float:
+        """The next batch with anything in it; a time a decision named is kept to the second."""
+        latest = self.last_submit_s + 2 * _PATIENCE_S
+        nearest = self.events[0][0] if self.events else latest
+        batch = math.ceil(nearest / self.pace.step_s - 1e-9) * self.pace.step_s
+        wake = self.waiting.next_wake
+        return batch if wake is None else min(batch, wake)
+
+    # what happens by itself
+
+    def _at(self, second: float, kind: str, subject: Any) -> None:
+        heapq.heappush(self.events, (second, next(self.order), kind, subject))
+
+    def _happen(self, until: float) -> None:
+        while self.events and self.events[0][0] <= until:
+            second, _, kind, subject = heapq.heappop(self.events)
+            getattr(self, f"_on_{kind}")(second, subject)
+
+    def _on_submit(self, _second: float, run: Running) -> None:
+        self.to_come -= 1
+        self.waiting.add(run)
+        if run.past.deadline_s is not None:
+            self._at(run.past.deadline_s, "late", run)
+
+    def _on_end(self, second: float, subject: tuple[Running, int]) -> None:
+        run, number = subject
+        if run.now is not None and run.now.number == number:
+            self._leave(run, second, run.past.work_s)
+            run.finished_s = second
+            self.done += 1
+
+    def _on_fail(self, second: float, subject: tuple[Running, int]) -> None:
+        run, number = subject
+        if run.now is not None and run.now.number == number:
+            self._lose(run, second)
+
+    def _on_late(self, _second: float, run: Running) -> None:
+        if run.finished_s is None and not run.missed:
+            self._miss(run)
+
+    def _on_place(self, second: float, name: str) -> None:
+        state = self.supply.places[name]
+        self.markets_changed = True
+        while state.held > int(state.place.gpus.at(second)) and self.outside[name]:
+            self._lose(self.outside[name][-1], second)
+        self._follow(name, second)
+
+    def _on_down(self, second: float, name: str) -> None:
+        self.supply.nodes[name].down += 1
+        for run in list(self.inside[name]):
+            self._lose(run, second)
+
+    def _on_up(self, _second: float, name: str) -> None:
+        self.supply.nodes[name].down -= 1
+        self.home_grew = True
+
+    def _follow(self, name: str, second: float) -> None:
+        place = self.supply.places[name].place
+        changes = (place.price.next_change(second), place.gpus.next_change(second))
+        following = min((c for c in changes if c is not None), default=None)
+        if following is not None:
+            self._at(following, "place", name)
+
+    # decisions
+
+    def _must_ask(self, second: float) -> bool:
+        wake = self.waiting.next_wake
+        asks = self.home_grew or self.markets_changed or self.waiting.has_fresh
+        return asks or (wake is not None and wake <= second)
+
+    def _decide(self, second: float) -> None:
+        room = self.supply.free_at_home if self.home_grew else 0
+        asked = self.waiting.to_ask(second, room, markets_changed=self.markets_changed)
+        self.home_grew = self.markets_changed = False
+        moving = self._to_review(second)
+        if not asked and not moving:
+            return
+        self.plans += 1
+        by_name = {run.past.name: run for run in (*asked, *moving)}
+        for decision in plan(self._snapshot(second, asked, moving), self.history.moment(second)):
+            self._apply(second, by_name[decision.job.uid], decision)
+
+    def _to_review(self, second: float) -> list[Running]:
+        """Rented jobs that home could take, now and then."""
+        free = self.supply.free_at_home
+        if not free or second < self.reviewed_s + self.pace.review_s:
+            return []
+        self.reviewed_s = second
+        found = [run for runs in self.outside.values() for run in runs]
+        return [r for r in found if r.past.gpus <= free and r.job.burst is not Burst.ONLY]
+
+    def _snapshot(
+        self, second: float, asked: Sequence[Running], moving: Sequence[Running]
+    ) -> Snapshot:
+        jobs, leases, facts = self._told(second, asked, moving)
+        return Snapshot(
+            jobs=tuple(jobs),
+            leases=tuple(leases),
+            offers=self.supply.offers(second),
+            accounts=self.supply.accounts,
+            classes=self.scenario.classes,
+            facts=facts,
+        )
+
+    def _told(
+        self, second: float, asked: Sequence[Running], moving: Sequence[Running]
+    ) -> tuple[list[Job], list[Lease], Mapping[str, JobFacts]]:
+        jobs = [told(r, self.history, r.done_s) if r.stays else r.job for r in asked]
+        facts = {}
+        for run in moving:
+            durable = run.durable_s(second, planned=False)
+            jobs.append(told(run, self.history, durable))
+            facts[run.past.name] = self._facts(run, second, durable)
+        return jobs, [lease_of(run, self.history) for run in moving], facts
+
+    def _facts(self, run: Running, second: float, durable_s: float) -> JobFacts:
+        stay = run.now
+        assert stay is not None  # noqa: S101  (asked of running jobs only)
+        since = stay.begin_s + stay.start_s + max(0.0, durable_s - run.done_s)
+        saved = self.history.moment(min(since, second)) if run.past.interval_s else None
+        return JobFacts(running_lease=f"{run.past.name}-{stay.number}", last_checkpoint_at=saved)
+
+    def _apply(self, second: float, run: Running, decision: Decision) -> None:
+        if decision.action is Action.PLACE:
+            self.waiting.remove(run)
+            self._enter(run, second, decision)
+        elif decision.action is Action.MOVE:
+            self._move(run, second, decision)
+        elif run.now is None:
+            self._keep_waiting(run, decision)
+
+    def _keep_waiting(self, run: Running, decision: Decision) -> None:
+        refused = decision.action is Action.REFUSE
+        if refused and str(decision.reason) in _TOO_LATE:
+            self._miss(run)
+            return
+        run.refused = decision.message if refused else ""
+        until = decision.wait_until
+        self.waiting.wake(
+            run, None if until is None else (until - self.history.origin).total_seconds()
+        )
+
+    def _miss(self, run: Running) -> None:
+        """The promise is broken, the work is not: it goes on without a finish-by."""
+        run.missed = True
+        changes: dict[str, Any] = {"finish_by": None}
+        if self.scenario.late_goes_out:
+            names = (HOME, *(p.name for p in self.history.places if p.kind == "ondemand"))
+            changes |= {"burst": Burst.ALLOWED, "providers": names, "burst_after": timedelta(0)}
+        run.job = replace(run.job, **changes)
+        if run.now is None:
+            self.waiting.add(run)
+
+    # coming and going
+
+    def _enter(self, run: Running, second: float, decision: Decision) -> None:
+        offer = decision.offer
+        assert offer is not None  # noqa: S101  (whoever is placed has an offer)
+        is_home = offer.provider == HOME
+        number = len(run.stays) + 1
+        nodes = tuple((offer.attribute("nodes") or offer.offer_id).split(",")) if is_home else ()
+        place = None if is_home else self.supply.places[offer.provider].place
+        run.now = Stay(
+            number=number,
+            place="" if place is None else place.name,
+            nodes=nodes,
+            begin_s=second,
+            start_s=self.history.own_cold_start_s if place is None else place.cold_start_s,
+            usd_per_hour=float(offer.price_usd_per_hour),
+            offer=offer,
+        )
+        run.refused = ""
+        run.stays.append(run.now)
+        self._occupy(run, run.now, 1)
+        if place is not None and run.done_s:
+            run.bill.egress += run.past.checkpoint_gib * place.egress_usd_per_gib
+        fails = place is not None and _share(run.past.name, number) < place.boot_fail_share
+        when = second + run.now.start_s if fails else run.ends_s
+        self._at(when, "fail" if fails else "end", (run, number))
+
+    def _occupy(self, run: Running, stay: Stay, sign: int) -> None:
+        self.supply.take(stay.nodes, run.past.gpus_per_node, sign)
+        lists = [self.inside[node] for node in stay.nodes]
+        if stay.place:
+            self.supply.places[stay.place].held += sign * run.past.gpus
+            lists.append(self.outside[stay.place])
+        for runs in lists:
+            runs.append(run) if sign > 0 else runs.remove(run)
+
+    def _leave(self, run: Running, second: float, durable_s: float) -> Stay:
+        """Ends the present stay with this much durable work."""
+        stay = run.now
+        assert stay is not None  # noqa: S101  (only who runs can leave)
+        run.charge(stay, second, durable_s - run.done_s)
+        run.done_s, run.now, stay.end_s = durable_s, None, second
+        self._occupy(run, stay, -1)
+        self.home_grew |= bool(stay.nodes)
+        self.markets_changed |= bool(stay.place)
+        return stay
+
+    def _lose(self, run: Running, second: float) -> None:
+        self._leave(run, second, run.durable_s(second, planned=False)).lost = True
+        run.losses += 1
+        run.moves += 1
+        self.waiting.add(run)
+
+    def _move(self, run: Running, second: float, decision: Decision) -> None:
+        """The new place is ready first; the old one is charged until then."""
+        left = self._leave(run, second, run.durable_s(second, planned=True))
+        self._enter(run, second, decision)
+        run.moves += 1
+        assert run.now is not None  # noqa: S101  (it has just entered)
+        twice = left.usd_per_hour * run.now.start_s / 3600
+        run.bill.double += twice
+        run.bill.rented += twice
+        run.bill.wasted_gpu_h += run.past.gpus * run.now.start_s / 3600
+        if left.place:
+            old = self.supply.places[left.place].place
+            run.bill.egress += run.past.checkpoint_gib * old.egress_usd_per_gib
+
+
+def _share(name: str, number: int) -> float:
+    """A share of one that looks like chance and is the same in every run."""
+    digest = hashlib.sha256(f"{name}/{number}".encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48

@@ -163,9 +163,21 @@ async def test_running_billed_by_the_begun_hour_and_gone(rig: DispersedRig) -> N
     assert [(e.port, e.host) for e in seen.endpoints] == [(5000, "192.0.2.1")]
     await rig.pass_time(timedelta(hours=1))
     assert rig.only.charged == Decimal("0.34") * 2
+    assert (await rig.provider.observe(step.handle)).billed_usd == Decimal("0.68")
     await rig.provider.close(step.handle)
-    with pytest.raises(LeaseNotFound, match="CANCELLED"):
+    with pytest.raises(LeaseNotFound, match="CANCELLED") as gone:
         await rig.provider.observe(step.handle)
+    assert gone.value.billed_usd == Decimal("0.68")
+
+
+async def test_a_job_that_was_over_long_ago_is_not_billed_beyond_its_longest_run(
+    rig: DispersedRig,
+) -> None:
+    step = await drive(rig, rig.request())
+    await rig.pass_time(timedelta(hours=30))
+    with pytest.raises(LeaseNotFound) as gone:
+        await rig.provider.observe(step.handle)
+    assert gone.value.billed_usd == Decimal("0.34") * 11, "ten hours, the start before them"
 
 
 async def test_a_bigger_machine_is_read_back_with_its_price(rig: DispersedRig) -> None:

@@ -5,7 +5,7 @@ listings without the key, then a read that says gone. Errors never lead to remov
 """
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from overspill.core import transition
@@ -116,7 +116,7 @@ async def _prove_and_close(engine: Engine, lease: Lease, provider: GatedProvider
 
 
 async def _closed(engine: Engine, lease: Lease, billed: Decimal | None) -> None:
-    now = engine.clock.now()
+    now = _seen_gone(engine, lease)
     if lease.closing is not None and lease.closing.reason is ClosingReason.FINISHED:
         seen = engine.memory.seen.get(lease.name)
         ended = seen.observation.ends_at if seen and lease.is_home else None
@@ -124,6 +124,14 @@ async def _closed(engine: Engine, lease: Lease, billed: Decimal | None) -> None:
     await record_lease(engine, transition.closed(lease, now, billed))
     _reconcile(lease, now, billed)
     engine.reports.forget(lease.name)
+
+
+def _seen_gone(engine: Engine, lease: Lease) -> datetime:
+    """When it was first seen to be gone: our books go on until then, not until the second proof."""
+    now, since = engine.clock.now(), engine.memory.absences.get(lease.name)
+    if since is None:
+        return now
+    return now - timedelta(seconds=engine.clock.monotonic() - since)
 
 
 def _reconcile(lease: Lease, now: datetime, billed: Decimal | None) -> None:

@@ -31,6 +31,7 @@ from overspill.providers.dispersed_config import DEFAULT_ENDPOINT, SECRET, Confi
 from overspill.providers.dispersed_observe import (
     COMPLETED,
     ENDED,
+    billed_usd,
     held_lease,
     observation,
     offer_of,
@@ -108,11 +109,13 @@ class Dispersed:
     async def observe(self, handle: Handle) -> Observation:
         """One job and the machine it really got."""
         job = await self._api.job(handle.external_id)
+        run = None if job.status == "PENDING" else await self._api.run(job.uuid)
+        prices, now = self._config.prices_usd, self._clock.now()
         if job.status in ENDED and job.status != COMPLETED:
             words = f"{self.name}: job {job.uuid} is over: {job.status}"
-            raise LeaseNotFound(words, provider=self.name)
-        run = None if job.status == "PENDING" else await self._api.run(job.uuid)
-        return observation(job, run, self._config.prices_usd)
+            billed = billed_usd(job, run, prices, now)
+            raise LeaseNotFound(words, provider=self.name, billed_usd=billed)
+        return observation(job, run, prices, now)
 
     async def close(self, handle: Handle) -> None:
         """Cancels the job; by title when it has no id. What is over already is left alone."""

@@ -12,7 +12,7 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import InterconnectClass, Phase
 from overspill.providers.dispersed_config import Config
 from overspill.providers.dispersed_request import SSH
-from overspill.providers.dispersed_wire import Gpu, Job, Run
+from overspill.providers.dispersed_wire import Gpu, Job, Node, Run
 
 COMPLETED = "COMPLETED"
 ENDED = frozenset({COMPLETED, "FAILED", "CANCELLED"})
@@ -59,23 +59,43 @@ def offer_of(gpu: Gpu, account: ProviderAccount, config: Config, now: datetime) 
     )
 
 
-def observation(job: Job, run: Run | None, prices: Mapping[str, Decimal]) -> Observation:
+def observation(
+    job: Job, run: Run | None, prices: Mapping[str, Decimal], now: datetime
+) -> Observation:
     """What the market says of one job and its run."""
     message = f"the market says {job.status!r}, a word we do not know"
     phase, reason, text = _PHASES.get(job.status, (Phase.UNKNOWN, "UnknownStatus", message))
     node = run.node if run else None
-    model = canonical_model(node.gpu_name, node.vram_gb) if node and node.gpu_name else ""
     return Observation(
         phase,
         reason=reason,
         message=text,
-        price_usd_per_hour=_price(run, model, prices),
-        gpu_model=model,
+        price_usd_per_hour=price_of(run, prices),
+        gpu_model=_model(node),
         gpu_count=node.gpu_count if node else None,
         host_id=(node.uuid or "") if node else "",
         endpoints=_endpoints(run) if run and phase is Phase.RUNNING else (),
         started_at=_time(run.started_at_ms) if run else None,
+        billed_usd=billed_usd(job, run, prices, now),
     )
+
+
+def billed_usd(
+    job: Job, run: Run | None, prices: Mapping[str, Decimal], now: datetime
+) -> Decimal | None:
+    """The hours that have begun since the creation, at the price of the machine; None without one.
+
+    When a job ended is not told: one that is over is counted up to now, no longer than it may run.
+    """
+    price = price_of(run, prices)
+    created = _time(job.created_at_ms)
+    if price is None or created is None:
+        return None
+    started = _time(run.started_at_ms) if run else None
+    if started is not None and job.max_timeout_run_ms:
+        now = min(now, started + timedelta(milliseconds=job.max_timeout_run_ms))
+    begun = max(timedelta(0), now - created) // HOUR + 1
+    return price * begun
 
 
 def held_lease(job: Job) -> HeldLease:
@@ -87,15 +107,19 @@ def held_lease(job: Job) -> HeldLease:
     )
 
 
-def _price(run: Run | None, model: str, prices: Mapping[str, Decimal]) -> Decimal | None:
+def price_of(run: Run | None, prices: Mapping[str, Decimal]) -> Decimal | None:
     """What the real machine costs: told, or so many times the price of its GPU; else unknown."""
     node = run.node if run else None
     if node is None:
         return None
     if node.price_per_hour_usd is not None:
         return node.price_per_hour_usd
-    unit = prices.get(model)
+    unit = prices.get(_model(node))
     return unit * node.gpu_count if unit is not None and node.gpu_count else None
+
+
+def _model(node: Node | None) -> str:
+    return canonical_model(node.gpu_name, node.vram_gb) if node and node.gpu_name else ""
 
 
 def _endpoints(run: Run) -> tuple[Endpoint, ...]:

@@ -42,6 +42,7 @@ class Job(Wire):
     status: str = "PENDING"
     title: str | None = None
     created_at_ms: int | None = None
+    max_timeout_run_ms: int | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -65,6 +65,20 @@ async def test_it_is_closed_at_once_forgotten_only_after_the_last_permit_and_two
     assert found.has_finalizer, "that goes with the next step"
 
 
+async def test_our_books_end_when_it_was_first_seen_gone_not_at_the_second_proof(
+    world: World, market: FakeMarket
+) -> None:
+    market.sold.append(Held("42", "gl-train-1", NOW))
+    closing(world, active_since=world.clock.now(), price_usd_per_hour=Decimal(3600))
+    await step(world)
+    world.clock.advance(WAIT_S)
+    await step(world)
+    world.clock.advance(INTERVAL_S)
+    found = await step(world)
+    assert found.state is LeaseState.CLOSED
+    assert found.billed_usd == Decimal(int(WAIT_S))
+
+
 async def test_what_turns_up_late_is_ended_and_the_proof_begins_anew(
     world: World, market: FakeMarket
 ) -> None:
@@ -167,7 +181,8 @@ async def test_the_bill_is_what_is_recorded_and_is_held_against_our_books(
 
     monkeypatch.setattr(market, "observe", gone)
     now = world.clock.now()
-    closing(world, active_since=now - timedelta(hours=1), price_usd_per_hour=Decimal(2))
+    begun = now - timedelta(hours=1, seconds=INTERVAL_S)  # absent for an interval already
+    closing(world, active_since=begun, price_usd_per_hour=Decimal(2))
     world.engine.memory.first_read["gl-train-1", 1] = world.clock.monotonic() - WAIT_S
     world.engine.memory.absences["gl-train-1"] = world.clock.monotonic() - INTERVAL_S
     before = told("ledger"), told("billed")

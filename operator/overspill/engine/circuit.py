@@ -36,6 +36,8 @@ class Circuit:
     message: str = ""
     obstacle: str = ""
     """Why no adapter can be built now (a Secret, a setting); no answer of a market clears it."""
+    doubt: str = ""
+    """Why the sweep ends nothing here: the records look wrong. Nothing is rented then either."""
 
     def __post_init__(self) -> None:
         CIRCUIT_OPEN.labels(self.name).set(0)
@@ -74,6 +76,8 @@ class Circuit:
         """For placement: usable only after a success since the last opening."""
         if self.obstacle:
             return ProviderHealth(False, "NotConfigured", self.obstacle)
+        if self.doubt:
+            return ProviderHealth(False, "SweepStopped", self.doubt)
         usable = not self.reason or (self.failures < FAILURES_TO_OPEN and self.open_until == 0)
         return ProviderHealth(usable, "" if usable else self.reason, self.message)
 

@@ -74,6 +74,10 @@ class Memory:
     lost_since: dict[str, float] = field(default_factory=dict)
     losses: deque[tuple[float, str]] = field(default_factory=deque)
     orphans_seen: dict[str, set[str]] = field(default_factory=dict)
+    swept_at: dict[str, float] = field(default_factory=dict)
+    """When the last sweep of an account began that its breaker let act."""
+    vanished: dict[str, float] = field(default_factory=dict)
+    """When the record of a living job's last attempt was first seen to be gone."""
     opening_since: dict[str, float] = field(default_factory=dict)
     """When a lease that is not open yet was first looked at."""
     past: Past = field(default_factory=Past)

@@ -175,7 +175,29 @@ async def _is_behind(engine: Engine, job: Job, leases: list[Lease]) -> bool:
         return False
     name = lease_name(engine.cluster.cluster_id, job.ref.uid, job.last_attempt)
     lease = await engine.cluster.lease(job.ref.namespace, name)
-    return lease is not None and lease.state in WANTED_STATES
+    if lease is None:
+        return _is_unswept(engine, job)
+    engine.memory.vanished.pop(name, None)
+    return lease.state in WANTED_STATES
+
+
+def _is_unswept(engine: Engine, job: Job) -> bool:
+    """Whether nobody has looked yet for what the job's last attempt may have left behind.
+
+    We never delete the records of a living job: somebody has, or the CRD is gone. The sweep then
+    ends what was held, or its breaker holds because very many are gone; to rent everything anew
+    in the meantime would double the bill.
+    """
+    last = max(job.attempts, key=lambda attempt: attempt.number)
+    if last.provider not in engine.accounts.by_name:
+        return False
+    since = engine.memory.vanished.setdefault(last.lease, engine.clock.monotonic())
+    if engine.memory.swept_at.get(last.provider, since) > since:
+        engine.memory.vanished.pop(last.lease)
+        return False
+    log.warning("%s: the record of %s is gone; waits for a sweep", job.ref.name, last.lease)
+    _hold_off(engine, job)
+    return True
 
 
 async def _with_digest(engine: Engine, lease: Lease) -> Lease:

@@ -19,6 +19,11 @@ from overspill.telemetry import SWEEP_STOPPED
 
 log = logging.getLogger(__name__)
 
+WHAT_TO_DO = (
+    "; nothing is ended and nothing rented here: compare `kubectl overspill leases -A` with the "
+    "market's console, and close there what nobody wants"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Unwanted:
@@ -47,13 +52,18 @@ async def sweep_forever(engine: Engine) -> None:
 
 async def sweep_once(engine: Engine, provider: GatedProvider) -> None:
     """One sweep of one account."""
+    began = engine.clock.monotonic()
     held = await provider.leases()
     records = await engine.cluster.all_leases()
     found = classify(held, records, engine.cluster.cluster_id)
     SWEEP_STOPPED.labels(provider.name).set(int(bool(found.stop)))
+    account = engine.accounts.by_name.get(provider.name)
+    if account is not None:
+        account.circuit.doubt = f"{found.stop}{WHAT_TO_DO}" if found.stop else ""
     if found.stop:
         log.error("%s: the sweep ends nothing: %s", provider.name, found.stop)
         return
+    engine.memory.swept_at[provider.name] = began
     before = engine.memory.orphans_seen.get(provider.name, set())
     engine.memory.orphans_seen[provider.name] = set(found.names)
     for thing in found.orphans:

@@ -51,12 +51,21 @@ async def open_lease(engine: Engine, lease: Lease) -> None:
         return
     if not provider.capabilities.needs_permits:
         await _open_free(engine, lease, provider, memo)
-    elif lease.state is LeaseState.PLANNED:
+    elif lease.state is LeaseState.PLANNED and not _shows_keys(provider):
         await _send(engine, lease, provider, None)
     elif memo is not None and lease.permit is not None and memo.seq == lease.permit.seq:
         await _go_on(engine, lease, provider, memo)
     else:
         await _resolve(engine, lease, provider)
+
+
+def _shows_keys(provider: GatedProvider) -> bool:
+    """Class B and C: a second create is a second thing, but the list tells of the first.
+
+    They are looked at before the first send too: after a restored backup an attempt is planned
+    anew under a key that may be at the market already.
+    """
+    return provider.capabilities.idempotency in (IdempotencyClass.B, IdempotencyClass.C)
 
 
 def _is_in_doubt(lease: Lease, provider: GatedProvider, memo: StepMemo | None) -> bool:

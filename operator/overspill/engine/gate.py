@@ -45,18 +45,20 @@ class EffectGate:
 def killing_hook(spec: str) -> Hook | None:
     """A hook that ends the process by SIGKILL: `SITE:before|after:N` or `*:before|after:N`.
 
-    N counts matching passages from 1; "" gives no hook.
+    N counts matching passages from 1; "" gives no hook. With `:stop` behind it the process is
+    paused by SIGSTOP instead: a leader that others take for dead, and that comes back.
     """
     if not spec:
         return None
-    site, moment, count = spec.rsplit(":", 2)
+    site, moment, count, *rest = spec.split(":")
     left = [int(count)]
+    number = signal.SIGSTOP if rest == ["stop"] else signal.SIGKILL
 
     def hook(at: str, when: str) -> None:
         if when == moment and site in ("*", at):
             left[0] -= 1
             if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), number)
 
     return hook
 
@@ -104,11 +106,16 @@ class GatedProvider:
             raise Unavailable(message, provider=self.name) from None
 
     async def _timed(self, call: str, make: Callable[[], Awaitable[T]], limit_s: float) -> T:
+        started = self._gate.clock.monotonic()
+
         async def bounded() -> T:
-            async with asyncio.timeout(limit_s):
+            # A process that was paused before this line must not send what it meant to send then.
+            left_s = limit_s - (self._gate.clock.monotonic() - started)
+            if left_s <= 0:
+                raise TimeoutError
+            async with asyncio.timeout(left_s):
                 return await make()
 
-        started = self._gate.clock.monotonic()
         outcome = "error"
         try:
             result = await self._gate(f"{self.name}.{call}", bounded)

@@ -12,6 +12,7 @@ from typing import Any
 import kopf
 
 from overspill import handlers
+from overspill.core.errors import OverspillError
 from overspill.kube.login import login as login_info
 from overspill.kube.verbs import connect
 from overspill.settings import Settings
@@ -41,7 +42,12 @@ class NoDiffs(kopf.DiffBaseStorage):
         """Nothing is written to the object."""
 
 
-@kopf.on.startup()
+RETRY_S = 2.0
+"""A start that the API server did not answer is tried again after this time, not after kopf's
+minute: a replica that came up during an outage must act as soon as the outage is over."""
+
+
+@kopf.on.startup(backoff=RETRY_S)
 async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
     """Configures kopf and starts everything else; returns at once."""
     settings.posting.enabled = False
@@ -53,8 +59,12 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     own = Settings()
     process = Process(own, await connect(own.kubeconfig))
+    try:
+        await process.start()
+    except OverspillError:
+        await process.verbs.close()
+        raise
     memo.process, memo.store = process, process.store
-    await process.start()
 
 
 @kopf.on.cleanup()

@@ -55,6 +55,7 @@ PROVIDER_REASONS = (
     "NotConfigured",
     "AuthRejected",
     "InsufficientFunds",
+    "SweepStopped",
     "RateLimited",
     "Unavailable",
     "RunwayShort",

@@ -17,8 +17,17 @@ from overspill.kube.resources import Kind, collection, item
 
 Json = dict[str, Any]
 
+_DOING = {"GET": "Reading", "PATCH": "Changing", "POST": "Creating", "DELETE": "Deleting"}
 _TIMEOUT_S = 30
 _PAGE = "500"
+
+
+class Refusal(CliError):  # noqa: N818  (a CliError like the others; this one knows the status)
+    """The API server said no."""
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.status = status
 
 
 class Cluster(Protocol):
@@ -29,11 +38,17 @@ class Cluster(Protocol):
     def get(self, kind: Kind, name: str, namespace: str | None = None) -> Json:
         """One object of ours, in the namespace of the command line unless told otherwise."""
 
-    def list_all(self, kind: Kind) -> list[Json]:
-        """All objects of a kind of ours in the namespace (or the cluster)."""
+    def list_all(self, kind: Kind, *, everywhere: bool = False) -> list[Json]:
+        """All objects of a kind of ours in the namespace, or in the whole cluster."""
 
     def annotate(self, kind: Kind, obj: Json, annotations: Mapping[str, str]) -> None:
         """Adds annotations, if the object is still the one that was read."""
+
+    def create(self, kind: Kind, obj: Json) -> Json:
+        """Creates an object of ours in the namespace; as the server stored it."""
+
+    def delete(self, kind: Kind, obj: Json) -> None:
+        """Deletes that very object, by uid; silent when it is gone already."""
 
     def pods(self, namespace: str, selector: str) -> list[Json]:
         """Pods by label."""
@@ -82,9 +97,10 @@ class KubeCluster:
             raise CliError(f"One {kind} lives in one namespace: name it with -n instead of -A.")
         return self._json("GET", item(kind, inside, name))
 
-    def list_all(self, kind: Kind) -> list[Json]:
+    def list_all(self, kind: Kind, *, everywhere: bool = False) -> list[Json]:
         """All objects of a kind of ours, page by page."""
-        path = collection(kind, self.namespace if kind.is_namespaced else "")
+        inside = kind.is_namespaced and not everywhere
+        path = collection(kind, self.namespace if inside else "")
         items: list[Json] = []
         query = {"limit": _PAGE}
         while True:
@@ -101,6 +117,20 @@ class KubeCluster:
         change = {"resourceVersion": meta["resourceVersion"], "annotations": dict(annotations)}
         path = item(kind, meta.get("namespace", ""), meta["name"])
         self._json("PATCH", path, body={"metadata": change})
+
+    def create(self, kind: Kind, obj: Json) -> Json:
+        """A POST; the name is the caller's."""
+        return self._json("POST", collection(kind, self.namespace), body=obj)
+
+    def delete(self, kind: Kind, obj: Json) -> None:
+        """A DELETE of the uid that was read, so that a namesake survives."""
+        meta = obj["metadata"]
+        path = item(kind, meta.get("namespace", ""), meta["name"])
+        try:
+            self._send("DELETE", path, body={"preconditions": {"uid": meta["uid"]}})
+        except Refusal as error:
+            if error.status not in (404, 409):
+                raise
 
     def pods(self, namespace: str, selector: str) -> list[Json]:
         """Pods by label."""
@@ -148,7 +178,8 @@ class KubeCluster:
     ) -> Any:
         headers = {"Accept": "application/json"}
         if body is not None:
-            headers["Content-Type"] = "application/merge-patch+json"
+            is_change = method == "PATCH"
+            headers["Content-Type"] = f"application/{'merge-patch+json' if is_change else 'json'}"
         request = self._api.param_serialize(
             method=method,
             resource_path=path,
@@ -164,7 +195,7 @@ class KubeCluster:
         except HTTPError as error:
             raise CliError(f"The API server does not answer: {error}") from error
         if answer.status >= 300:
-            raise CliError(_refusal(method, path, answer.status, answer.data))
+            raise Refusal(_refusal(method, path, answer.status, answer.data), answer.status)
         return answer
 
 
@@ -175,5 +206,5 @@ def _refusal(method: str, path: str, status: int, body: bytes) -> str:
         message = body[:200].decode(errors="replace").strip() or "no reason given"
     if status == 404 and message.startswith("404 page not found"):
         return f"This cluster does not serve {API_VERSION}: install Overspill first."
-    asked = {"GET": "Reading", "PATCH": "Changing"}[method]
+    asked = _DOING[method]
     return f"{asked} {path} was refused ({status}): {message}"

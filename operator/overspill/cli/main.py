@@ -16,9 +16,10 @@ VERBS = (
     "leases",
     "cost",
     "logs",
-    "import-sdl",
     "simulate",
     "export-history",
+    "doctor",
+    "import-sdl",
     "sandbox",
 )
 """Modules of this package, in the order of `--help`."""

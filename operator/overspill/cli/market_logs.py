@@ -4,19 +4,16 @@ Used by `logs`. Markets that give no log get a sentence that says what to do ins
 """
 
 import asyncio
-import base64
-from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
 
+from overspill.cli.accounts import adapter_of, closed, credentials_of
 from overspill.cli.cluster import Cluster, Json
 from overspill.cli.errors import CliError
-from overspill.clock import SystemClock
 from overspill.core.errors import LeaseNotFound, ProviderError
 from overspill.core.lease import Handle, Lease
 from overspill.core.snapshot import ProviderAccount
 from overspill.kube.mapping import Unreadable, read_account, read_lease
 from overspill.kube.resources import Kind
-from overspill.providers import adapters
 
 _ALL = 10_000
 """Lines asked of a market when nobody said --tail; markets want a number."""
@@ -30,8 +27,10 @@ def market_log(cluster: Cluster, lease: Json, *, follow: bool, tail: int | None)
     except Unreadable as error:
         raise CliError(f"The record of the lease cannot be read: {error}.") from error
     handle = _handle(found)
+    what_for = f"The log of a rented job comes from {account.name} and"
+    credentials = credentials_of(cluster, account, what_for)
     with asyncio.Runner() as runner:
-        provider = _adapter(account, _credentials(cluster, account))
+        provider = adapter_of(account, credentials)
         if not hasattr(provider, "logs"):
             raise CliError(_no_log(account, handle))
         lines: AsyncIterator[bytes] = provider.logs(handle, follow=follow, tail=tail or _ALL)
@@ -43,49 +42,17 @@ def market_log(cluster: Cluster, lease: Json, *, follow: bool, tail: int | None)
         except ProviderError as error:
             raise CliError(f"Reading the log from {account.name} failed: {error}") from error
         finally:
-            runner.run(_closed(provider))
+            runner.run(closed(provider))
 
 
 async def _next(lines: AsyncIterator[bytes]) -> bytes | None:
     return await anext(lines, None)
 
 
-async def _closed(provider: Any) -> None:
-    """Adapters that hold connections have `aclose`; the port does not ask for it."""
-    close = getattr(provider, "aclose", None)
-    if close is not None:
-        await close()
-
-
 def _handle(lease: Lease) -> Handle:
     if lease.handle is None or not lease.handle.external_id:
         raise CliError(f"{lease.provider} has not opened lease {lease.name} yet: no log so far.")
     return lease.handle
-
-
-def _adapter(account: ProviderAccount, credentials: Mapping[str, str]) -> Any:
-    create = adapters().get(account.type)
-    if create is None:
-        raise CliError(f"This build of Overspill does not speak to {account.type}.")
-    try:
-        return create(account, credentials, SystemClock())
-    except ProviderError as error:
-        raise CliError(f"{account.name} cannot be used: {error}") from error
-
-
-def _credentials(cluster: Cluster, account: ProviderAccount) -> dict[str, str]:
-    """Who may read the Secret may read the log; nobody else."""
-    if account.credentials_secret is None:
-        return {}
-    namespace, name = account.credentials_secret
-    try:
-        data = cluster.secret(namespace, name).get("data") or {}
-    except CliError as error:
-        raise CliError(
-            f"The log of a rented job comes from {account.name} and needs the right to read its "
-            f"Secret {namespace}/{name}: {error}"
-        ) from error
-    return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
 
 def _no_log(account: ProviderAccount, handle: Handle) -> str:

@@ -38,6 +38,7 @@ from overspill.core.errors import (
     Unavailable,
 )
 from overspill.ports import Clock
+from overspill.providers._heard import hear
 
 Answer = TypeVar("Answer", bound=BaseModel)
 Result = TypeVar("Result")
@@ -65,6 +66,8 @@ class Call:
     params: Mapping[str, str | int] = field(default_factory=dict)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     costs: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Beside those of the target."""
     refused: "Judge | None" = None
     """Asked first of a refusal of this call, with its status and whole body."""
 
@@ -193,9 +196,11 @@ class MarketHttp:
 
     async def _exchange(self, call: Call) -> tuple[int, httpx.Headers, bytes]:
         # httpx's errors hold the request with its headers: none of them is chained
+        began, status, date = self._clock.monotonic(), 0, ""
         try:
             async with asyncio.timeout(self._limits.request_timeout_s), self._stream(call) as got:
-                return got.status_code, got.headers, await self._body(call, got)
+                status, date = got.status_code, got.headers.get("date", "")
+                return status, got.headers, await self._body(call, got)
         except TimeoutError:
             raise self.failure(call, "no whole answer in time") from None
         except _NEVER_LEFT as error:
@@ -203,9 +208,17 @@ class MarketHttp:
             raise Unavailable(self._words(call, why), provider=self._target.provider) from None
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
             raise self.failure(call, f"the exchange broke ({type(error).__name__})") from None
+        finally:
+            hear(call.method, call.path, status, self._clock.monotonic() - began, date)
 
     def _stream(self, call: Call) -> Any:
-        return self._client.stream(call.method, call.path, params=dict(call.params), json=call.body)
+        return self._client.stream(
+            call.method,
+            call.path,
+            params=dict(call.params),
+            headers=dict(call.headers),
+            json=call.body,
+        )
 
     async def _body(self, call: Call, got: httpx.Response) -> bytes:
         is_good = got.is_success

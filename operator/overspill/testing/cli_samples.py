@@ -33,15 +33,28 @@ class FakeCluster:
                 return copy.deepcopy(obj)
         raise CliError(f'Reading was refused (404): {kind.plural} "{name}" not found')
 
-    def list_all(self, kind: Kind) -> list[Json]:
+    def list_all(self, kind: Kind, *, everywhere: bool = False) -> list[Json]:
         """All objects, unless the kind is in `forbidden`."""
         if kind in self.forbidden:
             raise CliError(f"Reading was refused (403): {kind.plural} is forbidden")
-        return copy.deepcopy(self._inside(kind, None))
+        return copy.deepcopy(self._inside(kind, "" if everywhere else None))
 
     def annotate(self, kind: Kind, obj: Json, annotations: Mapping[str, str]) -> None:
         """Remembers the annotations."""
         self.annotated.append((obj["metadata"]["name"], dict(annotations)))
+
+    def create(self, kind: Kind, obj: Json) -> Json:
+        """Stores it, with what a server adds."""
+        meta = {**obj["metadata"], "namespace": self.namespace, "uid": f"uid-{kind.plural}"}
+        stored = copy.deepcopy({**obj, "metadata": meta})
+        self.objects.setdefault(kind, []).append(stored)
+        return copy.deepcopy(stored)
+
+    def delete(self, kind: Kind, obj: Json) -> None:
+        """Takes it away; silent when it is gone."""
+        uid = obj["metadata"]["uid"]
+        kept = [o for o in self.objects.get(kind, []) if o["metadata"].get("uid") != uid]
+        self.objects[kind] = kept
 
     def pods(self, namespace: str, selector: str) -> list[Json]:
         """Pods that only have a name."""

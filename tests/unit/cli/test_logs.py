@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from overspill.cli import market_logs
+from overspill.cli import accounts, market_logs
 from overspill.cli.errors import CliError
 from overspill.cli.logs import Wanted, logs
 from overspill.core.errors import LeaseNotFound, Unavailable
@@ -133,7 +133,7 @@ def use(monkeypatch: pytest.MonkeyPatch, market: object) -> None:
             market.credentials = credentials
         return market
 
-    monkeypatch.setattr(market_logs, "adapters", lambda: {ProviderType.AKASH: create})
+    monkeypatch.setattr(accounts, "adapters", lambda: {ProviderType.AKASH: create})
 
 
 def test_a_rented_log_comes_from_the_market(

@@ -110,6 +110,7 @@ class ProviderType(StrEnum):
     VAST = "Vast"
     RUNPOD = "RunPod"
     SALAD = "Salad"
+    LIUM = "Lium"
     SHADEFORM = "Shadeform"
 
 

@@ -6,6 +6,7 @@ import pytest
 from pydantic.alias_generators import to_camel
 
 from overspill.providers._settings import MarketSettings
+from overspill.providers.lium_config import Config as LiumConfig
 from overspill.providers.runpod_config import Config as RunPodConfig
 from overspill.providers.salad_config import Config as SaladConfig
 from overspill.providers.shadeform_config import Config as ShadeformConfig
@@ -19,6 +20,7 @@ MARKETS: dict[str, tuple[type[MarketSettings], dict[str, str]]] = {
     "Vast.ai": (VastConfig, vast_rig.DEVIATIONS),
     "RunPod": (RunPodConfig, runpod_rig.DEVIATIONS),
     "SaladCloud": (SaladConfig, salad_rig.DEVIATIONS),
+    "Lium": (LiumConfig, {}),  # there is no official file
     "Shadeform": (ShadeformConfig, shadeform_rig.DEVIATIONS),
 }
 """Section of the page → the settings and the deviations that it must tell."""

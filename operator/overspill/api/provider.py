@@ -59,6 +59,10 @@ class ProviderLimits(ApiModel):
     """At most so many leases at once."""
     max_hourly_usd: PositiveUSD | None = None
     """All leases together cost at most this per hour, in USD."""
+    max_exposure_usd: PositiveUSD | None = None
+    """All open leases together may still cost at most this, in USD: the sum of their ceilings less
+    what they have cost. A new lease gets a lower ceiling to fit in, or waits.
+    """
 
 
 class ProviderPriors(ApiModel):

@@ -64,6 +64,8 @@ class Account:
 
     leases: int = 0
     hourly: Decimal = Decimal(0)
+    exposed: Decimal = Decimal(0)
+    """What its open leases may still cost."""
 
 
 class Money:
@@ -77,8 +79,9 @@ class Money:
         for lease in leases:
             if lease.state is LeaseState.CLOSED:
                 continue
-            reserved[lease.namespace] += committed_usd(lease, now)
-            self._use(lease.provider, _rate(lease))
+            committed = committed_usd(lease, now)
+            reserved[lease.namespace] += committed
+            self._use(lease.provider, _rate(lease), committed)
         for budget in budgets:
             unseen = max(Decimal(0), reserved[budget.namespace] - budget.committed_usd)
             self._budgets[budget.namespace].append(budget.free_usd - unseen)
@@ -101,16 +104,31 @@ class Money:
             return Refusal(Reason.PROVIDER_LIMIT, told + usd(account.max_hourly_usd), clears=True)
         return None
 
+    def within_exposure(
+        self, market: Market, needed: Decimal, total: Decimal | None
+    ) -> Refusal | Decimal | None:
+        """The money that the account's exposure leaves of `total`, or why it is too little."""
+        account = market.account
+        if account is None or account.max_exposure_usd is None or market.is_home:
+            return total
+        left = account.max_exposure_usd - self._accounts[account.name].exposed
+        if needed > left:
+            told = f"open leases may still cost {usd(account.max_exposure_usd - left)} USD, "
+            told += f"limits.maxExposureUSD is {usd(account.max_exposure_usd)}"
+            return Refusal(Reason.PROVIDER_LIMIT, told, clears=True)
+        return left if total is None else min(total, left)
+
     def spend(self, namespace: str, offer: Offer, ceiling: Ceiling, *, is_home: bool) -> None:
         """Reserves what the new lease may cost. Home is charged, but leaves no money."""
-        self._use(offer.provider, offer.price_usd_per_hour)
+        committed = Decimal(0) if is_home else ceiling.max_total or Decimal(0)
+        self._use(offer.provider, offer.price_usd_per_hour, committed)
         if namespace in self._budgets and not is_home:
-            taken = ceiling.max_total or Decimal(0)
-            self._budgets[namespace] = [free - taken for free in self._budgets[namespace]]
+            self._budgets[namespace] = [free - committed for free in self._budgets[namespace]]
 
-    def _use(self, account: str, price: Decimal) -> None:
-        self._accounts[account].leases += 1
-        self._accounts[account].hourly += price
+    def _use(self, account: str, price: Decimal, committed: Decimal) -> None:
+        used = self._accounts[account]
+        used.leases, used.hourly = used.leases + 1, used.hourly + price
+        used.exposed += committed
 
 
 def afford(

@@ -62,6 +62,9 @@ class Search:
         why = self.money.within_limits(candidate.market, candidate.quote.price)
         if why is not None:
             return why
+        total = self.money.within_exposure(candidate.market, candidate.needed, total)
+        if isinstance(total, Refusal):
+            return total
         if candidate.pool is not None:
             return self._at_home(candidate, total)
         return self._outside(candidate, total)

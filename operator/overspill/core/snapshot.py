@@ -30,6 +30,7 @@ class ProviderAccount:
     regions: tuple[str, ...] = ()
     max_leases: int | None = None
     max_hourly_usd: Decimal | None = None
+    max_exposure_usd: Decimal | None = None
     mtbf: timedelta | None = None
     cold_start: timedelta = timedelta(minutes=2)
     egress_usd_per_gib: Decimal = Decimal(0)

@@ -38,6 +38,7 @@ def read_account(obj: Mapping[str, Any]) -> ProviderAccount:
         regions=spec.texts("regions"),
         max_leases=limits.whole("maxLeases"),
         max_hourly_usd=limits.decimal("maxHourlyUSD"),
+        max_exposure_usd=limits.decimal("maxExposureUSD"),
         mtbf=priors.seconds("mtbfSeconds"),
         cold_start=priors.span("coldStartSeconds", DEFAULT_COLD_START),
         egress_usd_per_gib=priors.money("egressUSDPerGiB"),

@@ -95,6 +95,16 @@ class Sandbox:
         """Installs a fault rule and returns its id."""
         return int(self._post("/_sandbox/faults", {"action": action, **rule})["id"])
 
+    def struck(self, rule: int) -> int:
+        """How often a rule has struck so far."""
+        rules = self._get("/_sandbox/faults")["rules"]
+        found = next(entry for entry in rules if entry["id"] == rule)
+        return max(0, int(found["hits"]) - int(found["after"]))
+
+    def clear_fault(self, rule: int) -> None:
+        """Removes one rule."""
+        self._client.delete(f"/_sandbox/faults/{rule}").raise_for_status()
+
     def clear_faults(self) -> None:
         """Removes every fault rule."""
         self._client.delete("/_sandbox/faults").raise_for_status()

@@ -2,9 +2,11 @@
 server and before the markets.
 
     python -m benchmarks.chaos_proxy [--cases N] [--seed S] [--sieve all|sample|no]
+    python -m benchmarks.chaos_proxy --cases 0 --only NAME
 
 A case is one seed: a rule set of `testing/faultproxy/rules.yaml`, its dice, and a namespace with a
 job at home and one at each of two markets. Every failure prints its seed and what replays it.
+L4s drops each event of a reference run once, and restarts the operator into the past.
 """
 
 import argparse
@@ -17,12 +19,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.chaos_lines import Line, print_lines
+from benchmarks.chaos_sieve import Chosen, only, sample, sieved, whole
 from overspill.testing.bed import Bed, BedOptions
 from overspill.testing.faultproxy.campaign import Case, cases, run_wave
 from overspill.testing.faultproxy.world import World, opened
 
 AT_ONCE = 6
-"""Cases that share the operator at a time: what two cores carry without being late themselves."""
+"""Cases that share the operator at a time."""
+SIEVE_ALL_FROM = 100
+"""With so many cases, all of L4s runs too; with fewer, a sample."""
 
 Show = Callable[[str], None]
 
@@ -32,16 +37,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parsed(arguments)
     began = time.monotonic()
     with world_of(print, args.logs) as world:
-        lines = campaign(world, range(args.seed, args.seed + args.cases), args.at_once, print)
+        seeds = range(args.seed, args.seed + args.cases)
+        lines = campaign(world, seeds, args.at_once, print) if args.cases else []
+        if (chosen := _chosen(args)) is not None:
+            lines += sieved(world, chosen, print)
     print_lines(lines)
     print(f"took {time.monotonic() - began:.0f} s")
     return 0 if all(line.is_met for line in lines) else 1
 
 
 def run(cases_wanted: int, seed: int, show: Show) -> list[Line]:
-    """So many cases from a seed on, on a bed of their own; the lines of the table."""
+    """So many cases from a seed on, and L4s to match, on a bed of their own; the table's lines."""
+    chosen = whole if cases_wanted >= SIEVE_ALL_FROM else sample(seed)
     with world_of(show) as world:
-        return campaign(world, range(seed, seed + cases_wanted), AT_ONCE, show)
+        lines = campaign(world, range(seed, seed + cases_wanted), AT_ONCE, show)
+        return lines + sieved(world, chosen, show)
 
 
 @contextmanager
@@ -102,6 +112,12 @@ def _lines(world: World, done: Sequence[Case]) -> list[Line]:
     ]
 
 
+def _chosen(args: argparse.Namespace) -> Chosen | None:
+    if args.only:
+        return only(args.only)
+    return {"all": whole, "sample": sample(args.seed), "no": None}[args.sieve]
+
+
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -109,6 +125,8 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cases", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0, help="of the first case")
     parser.add_argument("--at-once", type=int, default=AT_ONCE)
+    parser.add_argument("--sieve", choices=("all", "sample", "no"), default="sample")
+    parser.add_argument("--only", metavar="NAME", help="one case of L4s, as its failure names it")
     parser.add_argument("--logs", type=Path, help="keep the operator's and the sandbox's log here")
     return parser.parse_args(arguments)
 

@@ -35,7 +35,8 @@ def lease(**status: Any) -> dict[str, Any]:
 def job(**status: Any) -> dict[str, Any]:
     ended = {"conditions": [{"type": "Complete", "status": "True"}], "observedGeneration": 1}
     meta = {"name": "burst", "namespace": SPACE, "generation": 1}
-    return {"kind": "GPUJob", "metadata": meta, "status": {**ended, **status}}
+    spec = {"placement": {"burst": "Only"}}
+    return {"kind": "GPUJob", "metadata": meta, "spec": spec, "status": {**ended, **status}}
 
 
 def good() -> Evidence:

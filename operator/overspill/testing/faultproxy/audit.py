@@ -7,6 +7,7 @@ sandbox stays the judge of everything that a market did.
 
 import json
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +22,14 @@ class Record:
     """A GPULease as the API server last confirmed a write of it."""
 
     namespace: str
+    provider: str = ""
     seq: int = 0
     state: str = "Planned"
     external_id: str = ""
+
+
+Hook = Callable[[Record], Awaitable[None]]
+"""Awaited after a record was committed, before its writer hears of it."""
 
 
 @dataclass
@@ -36,7 +42,7 @@ class Audit:
     """Requests that the proxy itself sent once more, by key (I4 does not blame the client)."""
     costing: Counter[str] = field(default_factory=Counter)
     """Requests with a key that a client had sent to a market, whatever became of them."""
-    ended: Counter[str] = field(default_factory=Counter)
+    hooks: list[Hook] = field(default_factory=list)
 
     def namespace_of(self, key: str) -> str:
         """Whose lease it is; "" for an unknown key."""
@@ -55,19 +61,27 @@ class Audit:
         if asked.key:
             self.copies[asked.key] += 1
 
-    def confirmed(self, asked: Asked, answer: Answer) -> None:
+    async def confirmed(self, asked: Asked, answer: Answer) -> None:
         """The API server's answer to a request, lost later on or not."""
+        record = self._committed(asked, answer)
+        if record is not None:
+            for hook in list(self.hooks):
+                await hook(record)
+
+    def _committed(self, asked: Asked, answer: Answer) -> Record | None:
         if not asked.resource.startswith(LEASES) or asked.reads or not answer.is_good:
-            return
+            return None
         obj: dict[str, Any] = json.loads(answer.body)
         if obj.get("kind") != "GPULease":
-            return
+            return None
         status = obj.get("status") or {}
         key = obj["metadata"]["name"]
-        record = self.records.setdefault(key, Record(obj["metadata"]["namespace"]))
+        provider = (obj.get("spec") or {}).get("provider", "")
+        record = self.records.setdefault(key, Record(obj["metadata"]["namespace"], provider))
         record.seq = max(record.seq, int((status.get("permit") or {}).get("seq") or 0))
         record.state = status.get("state") or "Planned"
         record.external_id = (status.get("handle") or {}).get("externalID") or ""
+        return record
 
     def _costs(self, asked: Asked) -> None:
         key = asked.key
@@ -81,7 +95,6 @@ class Audit:
 
     def _ends(self, asked: Asked) -> None:
         external_id = asked.path.rstrip("/").rsplit("/", 1)[-1]
-        self.ended[external_id] += 1
         for key, record in self.records.items():
             if record.external_id == external_id and record.state == "Active":
                 self.violations.append(f"I6: {asked.name} ends {key}, which is Active")

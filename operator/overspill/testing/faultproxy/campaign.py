@@ -24,7 +24,7 @@ from overspill.testing.faultproxy.manifests import case
 from overspill.testing.faultproxy.rules import RuleSet, rule_sets
 from overspill.testing.faultproxy.world import SWEEP_S, World
 
-FIRE_S = 25.0
+FIRE_S = 60.0
 """How long the rules strike at most; most jobs end earlier, under fire."""
 REST_S = 240.0
 """How long everything may take to come to rest once the faults are over."""
@@ -53,9 +53,10 @@ class Case:
 
 @dataclass
 class Wave:
-    """Cases that live side by side, and how long they took."""
+    """Cases that have lived side by side, how long they took, and what was seen at the end."""
 
     cases: Sequence[Case]
+    evidence: Evidence
     took_s: float
     rest_s: float
     """From the end of the faults until all was at rest."""
@@ -94,7 +95,7 @@ def run_wave(world: World, wave: Sequence[Case]) -> Wave:
     world.proxies.use({})
     if names := [f"namespace/{c.namespace}" for c in wave if not c.violations]:
         world.kubectl("delete", "--wait=false", *names)
-    return Wave(wave, time.monotonic() - began, rest_s)
+    return Wave(wave, seen, time.monotonic() - began, rest_s)
 
 
 class Watcher:

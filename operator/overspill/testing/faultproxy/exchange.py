@@ -107,7 +107,7 @@ class Exchange:
         except BROKEN as error:
             raise web.HTTPBadGateway(text=type(error).__name__) from error
         if self._upstream.is_kube:
-            self._audit.confirmed(self._asked, answer)
+            await self._audit.confirmed(self._asked, answer)
         self._answers.keep(self._asked, answer)
         return answer
 

@@ -51,10 +51,14 @@ class FaultProxies:
         for proxy in self._proxies.values():
             self._run(proxy.late.drain())
 
+    async def snapshot_now(self, name: str) -> Snapshot:
+        """The same from inside the proxies' own loop (a hook of the audit)."""
+        proxy = self._proxies[name]
+        return await proxy.past.snapshot(proxy.upstream)
+
     def snapshot(self, name: str) -> Snapshot:
         """What a client of this proxy would be listed now."""
-        proxy = self._proxies[name]
-        return self._run(proxy.past.snapshot(proxy.upstream))
+        return self._run(self.snapshot_now(name))
 
     def serve_past(self, name: str, snapshot: Snapshot) -> None:
         """From now on the past is listed and watches are silent."""

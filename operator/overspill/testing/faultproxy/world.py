@@ -39,6 +39,8 @@ SETTINGS: Mapping[str, str] = {
     "OVERSPILL_QUARANTINE_S": "2",
     "OVERSPILL_REQUEST_S": "2",
     "OVERSPILL_REFUSED_OFFER_S": "5",
+    "OVERSPILL_LEASE_DURATION_S": "8",
+    "OVERSPILL_RENEW_DEADLINE_S": "6",
     "OVERSPILL_DRAIN_S": "2",
     "OVERSPILL_OPENING_LIMIT_S": "60",
 }
@@ -73,6 +75,13 @@ class World:
             "items"
         ]
         return found
+
+    def is_led(self) -> bool:
+        """Whether the operator acts now."""
+        try:
+            return "overspill_is_leader 1.0" in self.operator.metrics_text()
+        except OSError:
+            return False
 
     def keep_alive(self) -> None:
         """Restarts an operator that has ended, as a kubelet does."""

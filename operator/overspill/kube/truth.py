@@ -6,9 +6,10 @@ stays 0, which is how tests know that nothing is missed.
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from contextlib import aclosing
 
-from overspill.core.errors import OverspillError
+from overspill.core.errors import Gone, OverspillError
 from overspill.kube.resources import Kind, collection
 from overspill.kube.store import Merge, Store
 from overspill.kube.wire import Wire
@@ -24,8 +25,20 @@ class Truth:
     """Feeds the store. An ear gets `grace_s` after each LIST to bring the same change itself."""
 
     def __init__(
-        self, wire: Wire, store: Store, clock: Clock, period_s: float = 60.0, grace_s: float = 5.0
+        self,
+        wire: Wire,
+        store: Store,
+        clock: Clock,
+        period_s: float = 60.0,
+        grace_s: float = 5.0,
+        *,
+        on_return: Callable[[Kind], None] = lambda _kind: None,
     ) -> None:
+        """`on_return` is told of a kind that the API server did not know, and knows now: its CRD
+        was made anew, and an ear that gave up on it must be opened again.
+        """
+        self._on_return = on_return
+        self._absent: set[Kind] = set()
         self._wire = wire
         self._store = store
         self._clock = clock
@@ -64,12 +77,20 @@ class Truth:
     async def _list(self, kind: Kind) -> None:
         """Page by page; a list that breaks off deletes nothing."""
         merge: Merge | None = None
-        async with aclosing(self._wire.list_pages(collection(kind))) as pages:
-            async for page in pages:
-                merge = merge or self._store.merge(kind, page.resource_version)
-                merge.take(page.items)
+        try:
+            async with aclosing(self._wire.list_pages(collection(kind))) as pages:
+                async for page in pages:
+                    merge = merge or self._store.merge(kind, page.resource_version)
+                    merge.take(page.items)
+        except Gone:
+            if merge is None:  # not even a first page: there is no such kind
+                self._absent.add(kind)
+            raise
         if merge is not None:
             merge.finish()
+        if kind in self._absent:
+            self._absent.discard(kind)
+            self._on_return(kind)
 
     def _settle(self) -> None:
         for kind in Kind:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from overspill.core.errors import ClusterUnavailable
+from overspill.core.errors import ClusterUnavailable, Gone, OverspillError
 from overspill.kube.resources import Kind, collection
 from overspill.kube.store import Store
 from overspill.kube.truth import Truth
@@ -95,3 +95,20 @@ async def test_idle_costs_one_list_of_each_kind_a_minute(
         before = len(api.calls)
         await clock.advance(600)
         assert len(api.calls) - before == 10 * len(Kind)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(Gone("404: no such kind"), [Kind.BUDGET]), (ClusterUnavailable("away"), [])],
+    ids=["a kind that was made anew", "a kind that could not be listed"],
+)
+async def test_whoever_must_listen_again_is_told(
+    api: FakeApi, store: Store, clock: FakeClock, error: OverspillError, told: list[Kind]
+):
+    back: list[Kind] = []
+    truth = Truth(api, store, clock, on_return=back.append)
+    api.fail(Fault("list", collection(Kind.BUDGET), error, times=2))
+    async with running(truth, clock):
+        assert back == []
+        await clock.advance(120)
+    assert back == told

@@ -115,10 +115,9 @@ class _Plan:
                 advice = self._advised(search, ranking, found)
                 if advice is not None:
                     return self._follow(search, ranking, advice, index)
-                search.losers.include(ranking.outranked_by(index))
+                ranking.outrank(search.losers, index)
                 return self._placed(search, found)
-            price = candidate.quote.price
-            search.losers.add(candidate.offer, found, price, candidate.size)
+            search.losers.add(candidate.offer, found, candidate.price, candidate.size)
         search.losers.include(ranking.losers)
         return self._left_waiting(search, ranking)
 
@@ -137,13 +136,13 @@ class _Plan:
     def _follow(self, search: Search, ranking: Ranking, advice: Advice, first: int) -> Decision:
         """Another place than the cheapest of this moment, or none yet."""
         if advice.fit is not None:
-            search.losers.include(ranking.outweighed_by(advice.fit.candidate, first))
+            ranking.outweigh(search.losers, advice.fit.candidate, first)
             return self._placed(search, advice.fit)
         for fit in advice.others:
             candidate = fit.candidate
             told = f"{usd(candidate.quote.useful)} USD per useful hour now; waiting costs less"
             why = Refusal(Reason.WAITING_PAYS, told, clears=True)
-            search.losers.add(candidate.offer, why, candidate.quote.price, candidate.size)
+            search.losers.add(candidate.offer, why, candidate.price, candidate.size)
         search.losers.include(ranking.losers)
         return search.case.decide(
             Action.WAIT,

@@ -5,7 +5,8 @@ its own. Leases that a catalogue cannot have seen yet are taken off first, so th
 row do not sell the same GPU. Lives for one plan only. Called by `placement`.
 """
 
-from collections import defaultdict
+from bisect import bisect_left, insort
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -39,34 +40,64 @@ class Node:
 
 @dataclass(slots=True)
 class Pool:
-    """Interchangeable home nodes; `sample` is any of them, for filters and prices."""
+    """Interchangeable home nodes; `sample` is any of them, for filters and prices.
+
+    Nodes are kept by how much is free, so that a choice among thousands looks at a few.
+    """
 
     sample: Offer
     nodes: dict[str, Node] = field(default_factory=dict)
     is_held: bool = False
+    _levels: dict[int, list[tuple[bool, str]]] = field(default_factory=dict)
+    """By free GPUs: (is untouched, name) in order."""
+    _sizes: Counter[int] = field(default_factory=Counter)
+
+    def add(self, name: str, node: Node) -> None:
+        """One more node; of two with one name the later counts."""
+        if name in self.nodes:
+            old = self.nodes[name]
+            self._sizes[old.total] -= 1
+            self._levels[old.free].remove((old.is_untouched, name))
+        self.nodes[name] = node
+        self._sizes[node.total] += 1
+        insort(self._levels.setdefault(node.free, []), (node.is_untouched, name))
 
     def could_ever_hold(self, needs: Needs) -> bool:
         """Whether the pool would do if it were empty and all its nodes healthy."""
-        big = sum(1 for n in self.nodes.values() if n.total >= needs.gpu.count)
+        big = sum(nodes for total, nodes in self._sizes.items() if total >= needs.gpu.count)
         return big >= needs.num_nodes
+
+    @property
+    def largest(self) -> int:
+        """GPUs of its largest node, free or taken."""
+        return max(self._sizes)
+
+    @property
+    def most_free(self) -> int:
+        """GPUs free on one node, at most."""
+        return max(free for free, level in self._levels.items() if level)
+
+    def fitting(self, count: int) -> int:
+        """How many nodes have so many GPUs free."""
+        return sum(len(level) for free, level in self._levels.items() if free >= count)
 
     def choose(self, needs: Needs, excluded: frozenset[Key]) -> list[Node]:
         """The nodes for the job, fullest first; empty when it does not fit now."""
-        count, provider = needs.gpu.count, self.sample.provider
-        fitting = [
-            (node.free - count, node.is_untouched, name)
-            for name, node in self.nodes.items()
-            if node.free >= count and (provider, name) not in excluded
-        ]
-        if len(fitting) < needs.num_nodes:
+        provider, chosen = self.sample.provider, list[Node]()
+        if excluded and self.is_excluded(excluded):
             return []
-        chosen = [min(fitting)] if needs.num_nodes == 1 else sorted(fitting)[: needs.num_nodes]
-        return [self.nodes[name] for _, _, name in chosen]
+        for free in sorted(f for f in self._levels if f >= needs.gpu.count):
+            for _, name in self._levels[free]:
+                if not excluded or (provider, name) not in excluded:
+                    chosen.append(self.nodes[name])
+                if len(chosen) == needs.num_nodes:
+                    return chosen
+        return []
 
     def take(self, nodes: Iterable[Node], count: int) -> None:
         """Marks `count` GPUs on each node as gone."""
         for node in nodes:
-            node.free -= count
+            self._set_free(node, node.free - count)
 
     def hold(self, needs: Needs) -> None:
         """Keeps the nodes nearest to fitting from everybody who comes later in this plan.
@@ -79,11 +110,19 @@ class Pool:
         count = needs.gpu.count
         big = [(-n.free, name) for name, n in self.nodes.items() if n.total >= count]
         for _, name in sorted(big)[: needs.num_nodes]:
-            self.nodes[name].free = 0
+            self._set_free(self.nodes[name], 0)
 
     def is_excluded(self, excluded: frozenset[Key]) -> bool:
-        """Whether the job was refused lately on every node."""
-        return all((self.sample.provider, name) in excluded for name in self.nodes)
+        """Whether the job was refused lately on every node; one that never came speaks for all."""
+        asked = any if self.sample.attribute("bootSeconds") else all
+        return asked((self.sample.provider, name) in excluded for name in self.nodes)
+
+    def _set_free(self, node: Node, free: int) -> None:
+        name = node.offer.offer_id
+        level = self._levels[node.free]
+        del level[bisect_left(level, (node.is_untouched, name))]
+        node.free = free
+        insort(self._levels.setdefault(free, []), (node.is_untouched, name))
 
 
 @dataclass(slots=True)
@@ -124,7 +163,7 @@ class Capacity:
             )
             if offer.provider in home:
                 pool = by_kind.setdefault(_kind(offer), Pool(offer))
-                pool.nodes[offer.offer_id] = _node(offer, gone)
+                pool.add(offer.offer_id, _node(offer, gone))
             else:
                 free = 0 if offer.unavailable_reason else offer.gpu_count
                 if gone:

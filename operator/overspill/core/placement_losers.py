@@ -5,8 +5,8 @@ to fitting names the decision's reason: a price above the cap says more than a w
 Called by `placement` and `placement_ranking`.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from overspill.core.decision import Action, Rejection
@@ -84,37 +84,102 @@ _SPEAKS_FOR_ITSELF = (
 """Reasons of offers that a decision gives as its own."""
 
 
+Key = tuple[str, Reason, str]
+"""(provider, reason, model): what the offers of a group share."""
+
+
+@dataclass(slots=True)
+class Group:
+    """A group while it is counted; `Rejection` says what the fields mean."""
+
+    provider: str
+    reason: Reason
+    message: str
+    offers: int
+    gpu_model: str
+    cheapest_usd_per_hour: Decimal | None
+
+    def rejection(self) -> Rejection:
+        """The group as a decision keeps it."""
+        return Rejection(
+            self.provider,
+            self.reason,
+            self.message,
+            self.offers,
+            self.gpu_model,
+            self.cheapest_usd_per_hour,
+        )
+
+    def copy(self) -> "Group":
+        """One to count on with; groups collected once are shared by many jobs."""
+        return Group(
+            self.provider,
+            self.reason,
+            self.message,
+            self.offers,
+            self.gpu_model,
+            self.cheapest_usd_per_hour,
+        )
+
+    def count(self, offers: int, price: Decimal | None) -> None:
+        """More of the same."""
+        self.offers += offers
+        cheapest = self.cheapest_usd_per_hour
+        if price is not None and (cheapest is None or price < cheapest):
+            self.cheapest_usd_per_hour = price
+
+
 @dataclass(slots=True)
 class Losers:
     """Collects refusals of one decision; `clears` remembers which may clear with time."""
 
-    groups: dict[tuple[str, Reason, str], Rejection] = field(default_factory=dict)
-    clears: set[tuple[str, Reason, str]] = field(default_factory=set)
+    groups: dict[Key, Group] = field(default_factory=dict)
+    clears: set[Key] = field(default_factory=set)
 
     def add(self, offer: Offer, why: Refusal, price: Decimal | None, offers: int = 1) -> None:
         """One more offer (or pool of equal nodes) that lost."""
-        key = (offer.provider, why.reason, offer.gpu_model)
-        fresh = Rejection(offer.provider, why.reason, why.message, offers, offer.gpu_model, price)
-        self._merge(key, fresh)
-        if why.clears:
-            self.clears.add(key)
+        self._add((offer.provider, why.reason, offer.gpu_model), why, price, offers)
+
+    def add_told(
+        self,
+        offer: Offer,
+        reason: Reason,
+        tell: Callable[[], Refusal],
+        price: Decimal | None,
+        offers: int = 1,
+    ) -> None:
+        """The same where the sentence costs something: only a group's first one is asked for."""
+        key = (offer.provider, reason, offer.gpu_model)
+        group = self.groups.get(key)
+        if group is None:
+            self._add(key, tell(), price, offers)
+        else:
+            group.count(offers, price)
 
     def add_account(self, provider: str, why: Refusal) -> None:
         """An account that offers nothing at all."""
-        key = (provider, why.reason, "")
-        self._merge(key, Rejection(provider, why.reason, why.message, offers=0))
-        if why.clears:
-            self.clears.add(key)
+        self._add((provider, why.reason, ""), why, None, 0)
+
+    def copy(self) -> "Losers":
+        """To count on with."""
+        found = Losers()
+        found.include(self)
+        return found
 
     def include(self, other: "Losers") -> None:
         """Takes in groups collected before, shared by jobs with equal needs."""
-        for key, rejection in other.groups.items():
-            self._merge(key, rejection)
+        for key, theirs in other.groups.items():
+            group = self.groups.get(key)
+            if group is None:
+                self.groups[key] = theirs.copy()
+            else:
+                group.count(theirs.offers, theirs.cheapest_usd_per_hour)
         self.clears |= other.clears
 
     def listed(self) -> tuple[Rejection, ...]:
         """The groups, nearest to fitting first, at most `MOST`."""
-        return tuple(sorted(self.groups.values(), key=_order)[:MOST])
+        ordered = sorted(self.groups.values(), key=_order)
+        return tuple(group.rejection() for group in ordered[:MOST])
 
     def verdict(self, home: frozenset[str]) -> tuple[Action, Refusal]:
         """Wait or refuse, with the reason of the group nearest to fitting; nobody has won."""
@@ -125,12 +190,12 @@ class Losers:
             nearest = self._nearest(self.clears)
             return Action.WAIT, Refusal(self._wait_reason(home), self._sentence(nearest))
         nearest = min((r for r in self.groups.values() if r.offers), key=_order)
-        if Reason(nearest.reason) is Reason.WRONG_MODEL:
+        if nearest.reason is Reason.WRONG_MODEL:
             return Action.REFUSE, Refusal(Reason.NO_SUCH_GPU, self._models_on_offer())
         return Action.REFUSE, Refusal(_refusal_reason(nearest), self._sentence(nearest))
 
     def _models_on_offer(self) -> str:
-        wrong = [r for r in self.groups.values() if Reason(r.reason) is Reason.WRONG_MODEL]
+        wrong = [r for r in self.groups.values() if r.reason is Reason.WRONG_MODEL]
         models = sorted({r.gpu_model for r in wrong if r.gpu_model})
         return f"nobody has what spec.gpu.models asks for; on offer are {', '.join(models)}"
 
@@ -140,18 +205,18 @@ class Losers:
         """
         if any(self.groups[key].offers for key in self.clears):
             return False
-        return any(Reason(r.reason) in _LIMITS for r in self.groups.values())
+        return any(r.reason in _LIMITS for r in self.groups.values())
 
-    def _merge(self, key: tuple[str, Reason, str], fresh: Rejection) -> None:
-        old = self.groups.get(key)
-        if old is not None:
-            prices = (old.cheapest_usd_per_hour, fresh.cheapest_usd_per_hour)
-            known = [p for p in prices if p is not None]
-            count = old.offers + fresh.offers
-            fresh = replace(old, offers=count, cheapest_usd_per_hour=min(known, default=None))
-        self.groups[key] = fresh
+    def _add(self, key: Key, why: Refusal, price: Decimal | None, offers: int) -> None:
+        group = self.groups.get(key)
+        if group is None:
+            self.groups[key] = Group(key[0], why.reason, why.message, offers, key[2], price)
+        else:
+            group.count(offers, price)
+        if why.clears:
+            self.clears.add(key)
 
-    def _nearest(self, keys: Iterable[tuple[str, Reason, str]]) -> Rejection:
+    def _nearest(self, keys: Iterable[Key]) -> Group:
         return min((self.groups[key] for key in keys), key=_order)
 
     def _wait_reason(self, home: frozenset[str]) -> Reason:
@@ -159,10 +224,10 @@ class Losers:
         for provider, reason, _ in self.clears:
             if reason is Reason.BURST_NOT_YET or (provider in home and reason in busy):
                 return Reason.WAITING_FOR_HOME
-        reason = Reason(self._nearest(self.clears).reason)
+        reason = self._nearest(self.clears).reason
         return reason if reason in _SPEAKS_FOR_ITSELF else Reason.NO_CAPACITY_NOW
 
-    def _sentence(self, nearest: Rejection) -> str:
+    def _sentence(self, nearest: Group) -> str:
         told = [self._told(nearest)]
         # What else a user could do something about, from the other side of the fence.
         others = [r for r in self.groups.values() if r.provider != nearest.provider]
@@ -171,23 +236,23 @@ class Losers:
             told.append(self._told(min(actionable, key=_order)))
         return "; ".join(told)
 
-    def _told(self, rejection: Rejection) -> str:
+    def _told(self, rejection: Group) -> str:
         told = (rejection.provider, rejection.reason, rejection.message)
         alike = [r for r in self.groups.values() if (r.provider, r.reason, r.message) == told]
         model = f" {rejection.gpu_model}" if rejection.gpu_model and len(alike) == 1 else ""
         return f"{rejection.provider}{model}: {rejection.message}"
 
 
-def _refusal_reason(nearest: Rejection) -> Reason:
-    reason = Reason(nearest.reason)
+def _refusal_reason(nearest: Group) -> Reason:
+    reason = nearest.reason
     if reason in _HARDWARE:
         return Reason.NO_SUCH_GPU
     return reason if reason in _SPEAKS_FOR_ITSELF else Reason.NO_OFFER_FITS
 
 
-def _order(rejection: Rejection) -> tuple[int, Decimal, str, str]:
+def _order(rejection: Group) -> tuple[int, Decimal, str, str]:
     price = rejection.cheapest_usd_per_hour
-    rank = _RANK.get(Reason(rejection.reason), len(_RANK))
+    rank = _RANK.get(rejection.reason, len(_RANK))
     return (
         rank,
         Decimal("Infinity") if price is None else price,

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
+from typing import Protocol
 
 from overspill.core.cost import committed_usd
 from overspill.core.filters import Market, Refusal
@@ -105,14 +106,14 @@ class Money:
         return None
 
     def within_exposure(
-        self, market: Market, needed: Decimal, total: Decimal | None
+        self, market: Market, bill: "Bill", total: Decimal | None
     ) -> Refusal | Decimal | None:
         """The money that the account's exposure leaves of `total`, or why it is too little."""
         account = market.account
         if account is None or account.max_exposure_usd is None or market.is_home:
             return total
         left = account.max_exposure_usd - self._accounts[account.name].exposed
-        if needed > left:
+        if bill.exceeds(left):
             told = f"open leases may still cost {usd(account.max_exposure_usd - left)} USD, "
             told += f"limits.maxExposureUSD is {usd(account.max_exposure_usd)}"
             return Refusal(Reason.PROVIDER_LIMIT, told, clears=True)
@@ -131,27 +132,44 @@ class Money:
         used.exposed += committed
 
 
-def afford(
-    allowance: Allowance, free: Decimal | None, quote: Quote, needed: Decimal, purpose: str
-) -> Refusal | Decimal | None:
+class Bill(Protocol):
+    """What an offer asks for a job's lease."""
+
+    price: Decimal
+    """USD per hour."""
+
+    @property
+    def bought(self) -> tuple[Decimal, str]:
+        """`least_money`."""
+
+    def exceeds(self, limit: Decimal | None) -> bool:
+        """Whether the least money is more than that; exact, but cheaper than to ask for it."""
+
+
+def afford(allowance: Allowance, free: Decimal | None, bill: Bill) -> Refusal | Decimal | None:
     """The money a lease may use in all (None: unlimited), or why it is too little.
 
-    `free` is what the namespace's budget leaves for rented places, None at home; `needed` and
-    `purpose` come from `least_money`.
+    `free` is what the namespace's budget leaves for rented places, None at home.
     """
-    if allowance.max_hourly is not None and quote.price > allowance.max_hourly:
-        told = f"{usd(quote.price)} USD/h is above spec.budget.maxHourlyUSD "
+    if allowance.max_hourly is not None and bill.price > allowance.max_hourly:
+        told = f"{usd(bill.price)} USD/h is above spec.budget.maxHourlyUSD "
         return Refusal(Reason.PRICE_ABOVE_CAP, told + usd(allowance.max_hourly))
-    if allowance.left is not None and needed > allowance.left:
+    if bill.exceeds(allowance.left):
+        needed, purpose = bill.bought
         told = f"{purpose} costs {usd(needed)} USD with its reserve, "
-        left = f"{usd(max(Decimal(0), allowance.left))} USD are left of spec.budget.maxTotalUSD"
+        left = f"{_left(allowance.left)} USD are left of spec.budget.maxTotalUSD"
         return Refusal(Reason.BUDGET_TOO_SMALL, told + left)
-    if free is not None and needed > free:
+    if bill.exceeds(free):
+        needed, purpose = bill.bought
         told = f"{purpose} costs {usd(needed)} USD with its reserve, "
-        left = f"the namespace's GPUBudget leaves {usd(max(Decimal(0), free))} USD"
+        left = f"the namespace's GPUBudget leaves {_left(free)} USD"
         return Refusal(Reason.NAMESPACE_BUDGET_EXHAUSTED, told + left, clears=True)
     limits = [limit for limit in (allowance.left, free) if limit is not None]
     return min(limits, default=None)
+
+
+def _left(limit: Decimal | None) -> str:
+    return usd(max(Decimal(0), limit or Decimal(0)))
 
 
 def ceiling_of(

@@ -11,9 +11,9 @@ from decimal import Decimal
 
 from overspill.core.filters import Market, Needs, Refusal
 from overspill.core.lease import Lease
+from overspill.core.placement_candidate import Candidate
 from overspill.core.placement_case import Case
 from overspill.core.placement_money import Allowance
-from overspill.core.placement_ranking import Candidate
 from overspill.core.pricing import Terms, egress_usd_per_gib, hours, quote, span
 from overspill.core.reasons import Reason
 from overspill.core.sla import SlaClass

@@ -8,11 +8,10 @@ because waiting for it may pay; who fails for another reason is no option. Calle
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from overspill.core.lease import Lease
+from overspill.core.placement_candidate import Candidate
 from overspill.core.placement_moves import allowance_to_move
-from overspill.core.placement_ranking import Candidate
 from overspill.core.placement_search import Fit, Search
 from overspill.core.policy import Option
 from overspill.core.policy_learn import Studied, share
@@ -41,9 +40,9 @@ class Spot:
     """One place for one job. `fit` None: it is away, or it is the one that is held."""
 
     place: Place
-    price: Decimal
-    entry: Decimal
-    start_h: Decimal
+    price: float
+    entry: float
+    start: float
     is_reliable: bool
     losses_per_hour: float | None
     """Of what is held there, where nobody takes it back; None: as the past of the place says."""
@@ -58,8 +57,8 @@ class Spot:
             age = now - past.moment(track.since(past.until, gang))
         return Option(
             name=self.place.label,
-            price=float(self.price),
-            entry=0.0 if self.is_held else float(self.entry),
+            price=self.price,
+            entry=0.0 if self.is_held else self.entry,
             is_reliable=self.is_reliable,
             is_up=self.is_held or self.fit is not None,
             age=max(0.0, age / timedelta(hours=1)),
@@ -69,7 +68,7 @@ class Spot:
         """What there is to learn from."""
         track = past.tracks.get(self.place) or Track(self.place, (), ())
         lives = past.lives.get(self.place, ())
-        return Studied(track, lives, float(self.entry), self.losses_per_hour)
+        return Studied(track, lives, _digits(self.entry), self.losses_per_hour)
 
 
 def spots_of(
@@ -99,9 +98,9 @@ def held_spot(lease: Lease, priced: Quote, candidate: Candidate, past: Past) -> 
     price = lease.price_usd_per_hour
     return Spot(
         place,
-        priced.price if price is None else price,
-        priced.line("egress"),
-        priced.start_h,
+        float(priced.price if price is None else price),
+        float(priced.line("egress")),
+        float(priced.start_h),
         place.capacity_type in RELIABLE,
         _losses(place, candidate),
         is_held=True,
@@ -114,14 +113,18 @@ def gang_of(search: Search) -> Gang:
 
 
 def _spot(candidate: Candidate, place: Place, past: Past, gang: Gang, fit: Fit | None) -> Spot:
-    priced = candidate.quote
     steady = fit is not None and not place.is_home and place.capacity_type in RELIABLE
     if steady:
         up = share(past, past.tracks[place], gang)
         steady = up >= past.tuning.dependable_share
     losses = _losses(place, candidate)
-    entry = priced.line("egress")
-    return Spot(place, priced.price, entry, priced.start_h, steady, losses, fit)
+    start = float(candidate.start_h)
+    return Spot(place, float(candidate.price), candidate.entry, start, steady, losses, fit)
+
+
+def _digits(usd: float) -> float:
+    """Two digits tell places apart; more would only keep jobs from sharing what is known."""
+    return float(f"{usd:.2g}")
 
 
 def _losses(place: Place, candidate: Candidate) -> float | None:

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from overspill.core.lease import Lease
+from overspill.core.placement_candidate import Candidate
 from overspill.core.placement_case import Case
 from overspill.core.placement_options import Spot, gang_of, held_spot, spots_of
-from overspill.core.placement_ranking import Candidate, Ranking
+from overspill.core.placement_ranking import Ranking
 from overspill.core.placement_search import Fit, Search
 from overspill.core.policy import NET, Answer, Question, choose
 from overspill.core.policy_knowledge import Knowledge, Setting
@@ -115,13 +116,13 @@ class Advisor:
         others = tuple(fit for fit in fits.values() if fit is not chosen)
         return Advice(chosen, answer, others, self._safe_until(question, setting.cold))
 
-    def _setting(self, search: Search, spots: Sequence[Spot], reliable: Decimal) -> Setting:
+    def _setting(self, search: Search, spots: Sequence[Spot], reliable: float) -> Setting:
         work = float(search.terms.work_h)
         return rounded(
             Setting(
                 step=self._past.step / timedelta(hours=1),
-                cold=float(max(s.start_h for s in spots)),
-                reliable_price=float(reliable),
+                cold=max(s.start for s in spots),
+                reliable_price=reliable,
                 work=work,
                 slack=max(round_up(work), WAIT_SPAN_H),
             )

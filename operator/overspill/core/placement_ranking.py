@@ -6,17 +6,17 @@ needs and terms share one ranking. Called by `placement` and `placement_moves`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
-from overspill.core.filters import Market, Needs, Refusal, fabric_falls_short, refusal
-from overspill.core.offer import Offer
-from overspill.core.placement_capacity import Capacity, Pool, Rented
+from overspill.core.filters import Market, Needs, Refusal, refusal
+from overspill.core.placement_candidate import Candidate, Rank, Stand, Work, stand_of
+from overspill.core.placement_capacity import Capacity, Pool
 from overspill.core.placement_losers import Losers
-from overspill.core.placement_money import least_money
 from overspill.core.policy_past import losses_of
-from overspill.core.pricing import Quote, Terms, cut_price, quote, span
+from overspill.core.pricing import Terms, cut_price, span
 from overspill.core.reasons import Reason
 from overspill.core.snapshot import ProviderAccount, ProviderHealth, Snapshot
 from overspill.core.statusparts import usd
@@ -25,35 +25,6 @@ from overspill.core.vocabulary import ProviderType
 SHORTEST_STAY = timedelta(hours=1)
 """A place that ends sooner is not worth moving into for a job that checkpoints."""
 
-Preference = tuple[int, int, bool]
-"""Capacity type, model, fabric: what goes before the price."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A pool of home nodes or a rented offer that fits a kind of job, with its price."""
-
-    offer: Offer
-    market: Market
-    quote: Quote
-    preference: Preference
-    needed: Decimal
-    purpose: str
-    takes: timedelta
-    """From now to the end of the work, losses left out; to its start where it is unknown."""
-    pool: Pool | None = None
-    rented: Rented | None = None
-
-    @property
-    def is_home(self) -> bool:
-        """A pool of nodes of this cluster."""
-        return self.pool is not None
-
-    @property
-    def size(self) -> int:
-        """How many offers it stands for."""
-        return len(self.pool.nodes) if self.pool else 1
-
 
 @dataclass(slots=True)
 class Ranking:
@@ -61,30 +32,24 @@ class Ranking:
 
     candidates: list[Candidate]
     losers: Losers
-    _outranked: dict[int, Losers] = field(default_factory=dict)
-    _outweighed: dict[tuple[int, int], Losers] = field(default_factory=dict)
 
-    def outranked_by(self, index: int) -> Losers:
-        """Everybody who stands behind the chosen candidate, with the reason."""
-        if index not in self._outranked:
-            found, chosen = Losers(), self.candidates[index]
-            found.include(self.losers)
-            for other in self.candidates[index + 1 :]:
-                found.add(other.offer, _behind(chosen, other), other.quote.price, other.size)
-            self._outranked[index] = found
-        return self._outranked[index]
+    def outrank(self, into: Losers, index: int) -> None:
+        """Adds everybody who stands behind the chosen candidate, with the reason."""
+        chosen = self.candidates[index]
+        into.include(self.losers)
+        for other in self.candidates[index + 1 :]:
+            alike = other.preference == chosen.preference
+            reason = Reason.COSTS_MORE if alike else Reason.LESS_PREFERRED
+            tell = partial(_behind, chosen, other)
+            into.add_told(other.offer, reason, tell, other.price, other.size)
 
-    def outweighed_by(self, chosen: Candidate, first: int) -> Losers:
-        """Everybody else from `first` on, where the policy weighed more than today's price."""
-        key = (first, id(chosen))
-        if key not in self._outweighed:
-            found = Losers()
-            found.include(self.losers)
-            for other in self.candidates[first:]:
-                if other is not chosen:
-                    found.add(other.offer, _dearer(other), other.quote.price, other.size)
-            self._outweighed[key] = found
-        return self._outweighed[key]
+    def outweigh(self, into: Losers, chosen: Candidate, first: int) -> None:
+        """Adds everybody else from `first` on; the policy weighed more than today's price."""
+        into.include(self.losers)
+        for other in self.candidates[first:]:
+            if other is not chosen:
+                tell = partial(_dearer, other)
+                into.add_told(other.offer, Reason.COSTS_MORE, tell, other.price, other.size)
 
 
 class Ranker:
@@ -97,7 +62,7 @@ class Ranker:
         self._markets = _markets(snapshot)
         self._silent = _silent(snapshot, self._markets)
         self._rankings: dict[tuple[Needs, Terms, Decimal | None], Ranking] = {}
-        self._filtered: dict[Needs, tuple[list[Pool | Rented], Losers]] = {}
+        self._filtered: dict[Needs, tuple[list[Stand], Losers]] = {}
 
     def ranking(self, needs: Needs, terms: Terms, max_loss: Decimal | None) -> Ranking:
         """The ranking for jobs of these needs and terms; `max_loss` is the class's."""
@@ -111,39 +76,41 @@ class Ranker:
         return self._markets.get(provider, Market(None))
 
     def _rank(self, needs: Needs, terms: Terms, max_loss: Decimal | None) -> Ranking:
-        places, static = self._filter(needs)
-        losers, candidates = Losers(), []
-        losers.include(static)
-        for place in places:
-            candidate = self._candidate(place, needs, terms)
+        stands, losers = self._filter(needs)
+        work, candidates = Work.of(terms), []
+        for stand in stands:
+            candidate = Candidate(stand, needs, terms, work)
             why = self._unfit(candidate, terms, max_loss)
             if why is None:
                 candidates.append(candidate)
-            else:
-                losers.add(candidate.offer, why, candidate.quote.price, candidate.size)
+                continue
+            if losers is self._filtered[needs][1]:
+                losers = losers.copy()
+            losers.add(candidate.offer, why, candidate.price, candidate.size)
         candidates.sort(key=_rank_key)
         return Ranking(candidates, losers)
 
-    def _filter(self, needs: Needs) -> tuple[list[Pool | Rented], Losers]:
+    def _filter(self, needs: Needs) -> tuple[list[Stand], Losers]:
         if needs not in self._filtered:
             self._filtered[needs] = self._filter_afresh(needs)
         return self._filtered[needs]
 
-    def _filter_afresh(self, needs: Needs) -> tuple[list[Pool | Rented], Losers]:
-        fitting: list[Pool | Rented] = []
+    def _filter_afresh(self, needs: Needs) -> tuple[list[Stand], Losers]:
+        fitting: list[Stand] = []
         losers = Losers()
         for pool in self._capacity.pools:
-            why = refusal(needs, pool.sample, self.market(pool.sample.provider))
-            why = why or _too_small(pool, needs)
+            market = self.market(pool.sample.provider)
+            why = refusal(needs, pool.sample, market) or _too_small(pool, needs)
             if why is None:
-                fitting.append(pool)
+                fitting.append(stand_of(pool, market, needs))
             else:
                 price = cut_price(pool.sample, needs)
                 losers.add(pool.sample, why, price, len(pool.nodes))
         for rented in self._capacity.rented:
-            why = refusal(needs, rented.offer, self.market(rented.offer.provider))
+            market = self.market(rented.offer.provider)
+            why = refusal(needs, rented.offer, market)
             if why is None:
-                fitting.append(rented)
+                fitting.append(stand_of(rented, market, needs))
             else:
                 losers.add(rented.offer, why, cut_price(rented.offer, needs))
         self._add_silent(needs, losers)
@@ -157,29 +124,18 @@ class Ranker:
             if allowed and account.capacity_type in needs.capacity_types:
                 losers.add_account(account.name, why)
 
-    def _candidate(self, place: Pool | Rented, needs: Needs, terms: Terms) -> Candidate:
-        pool = place if isinstance(place, Pool) else None
-        rented = place if isinstance(place, Rented) else None
-        offer = pool.sample if pool else rented.offer  # type: ignore[union-attr]  # one of the two
-        market = self.market(offer.provider)
-        priced = quote(offer, market, needs, terms)
-        needed, purpose = least_money(offer, priced, terms)
-        takes = span(priced.start_h + (terms.work_h if terms.is_known else 0))
-        preference = _preference(offer, needs)
-        return Candidate(offer, market, priced, preference, needed, purpose, takes, pool, rented)
-
     def _unfit(
         self, candidate: Candidate, terms: Terms, max_loss: Decimal | None
     ) -> Refusal | None:
-        offer, priced = candidate.offer, candidate.quote
-        if max_loss is not None and priced.line("rework") > max_loss:
-            told = f"losses are expected to cost {usd(priced.line('rework'))} USD, "
+        offer = candidate.offer
+        if max_loss is not None and candidate.quote.rework_usd > max_loss:
+            told = f"losses are expected to cost {usd(candidate.quote.rework_usd)} USD, "
             return Refusal(Reason.LOSS_TOO_HIGH, f"{told}the class bears {usd(max_loss)} USD")
         if offer.available_until is None:
             return None
-        stay = span(priced.start_h + terms.work_h)
+        stay = span(candidate.start_h + terms.work_h)
         if terms.interval_h is not None:
-            stay = min(stay, span(priced.start_h + 2 * terms.interval_h) + SHORTEST_STAY)
+            stay = min(stay, span(candidate.start_h + 2 * terms.interval_h) + SHORTEST_STAY)
         if self._now + stay <= offer.available_until:
             return None
         told = f"it ends at {offer.available_until:%Y-%m-%dT%H:%M:%SZ}, before the job could gain"
@@ -188,8 +144,7 @@ class Ranker:
 
 def _behind(chosen: Candidate, other: Candidate) -> Refusal:
     if other.preference == chosen.preference:
-        dearer = usd(other.quote.useful), usd(chosen.quote.useful)
-        told = f"{dearer[0]} USD per useful hour, the chosen place {dearer[1]}"
+        told = f"{_about(other)} USD per useful hour, the chosen place {_about(chosen)}"
         return Refusal(Reason.COSTS_MORE, told)
     order = ("capacity type", "GPU model", "interconnect")
     pairs = zip(order, chosen.preference, other.preference, strict=True)
@@ -197,40 +152,28 @@ def _behind(chosen: Candidate, other: Candidate) -> Refusal:
     return Refusal(Reason.LESS_PREFERRED, f"comes later in the wanted order of {by}")
 
 
+def _about(candidate: Candidate) -> str:
+    return usd(Decimal(str(candidate.useful)))
+
+
 def _dearer(other: Candidate) -> Refusal:
-    told = f"{usd(other.quote.useful)} USD per useful hour; with its expected life and the moves "
+    told = f"{_about(other)} USD per useful hour; with its expected life and the moves "
     return Refusal(Reason.COSTS_MORE, f"{told}that follow it costs more than the chosen place")
 
 
 def _too_small(pool: Pool, needs: Needs) -> Refusal | None:
     if pool.could_ever_hold(needs):
         return None
-    largest = max(node.total for node in pool.nodes.values())
-    if largest < needs.gpu.count:
-        told = f"the largest node has {largest} GPUs, the job asks for {needs.gpu.count} on one"
+    if pool.largest < needs.gpu.count:
+        told = f"the largest node has {pool.largest} GPUs, "
+        told += f"the job asks for {needs.gpu.count} on one"
         return Refusal(Reason.TOO_FEW_GPUS, told)
     told = f"fewer than {needs.num_nodes} nodes have {needs.gpu.count} GPUs; a gang is never split"
     return Refusal(Reason.GANG_WOULD_SPLIT, told)
 
 
-def _preference(offer: Offer, needs: Needs) -> Preference:
-    models = needs.gpu.models
-    return (
-        needs.capacity_types.index(offer.capacity_type),
-        models.index(offer.gpu_model) if models else 0,
-        fabric_falls_short(needs.gpu, offer),
-    )
-
-
-def _rank_key(candidate: Candidate) -> tuple[Preference, Decimal, bool, str, str]:
-    offer = candidate.offer
-    return (
-        candidate.preference,
-        candidate.quote.useful,
-        not candidate.is_home,
-        offer.provider,
-        offer.offer_id,
-    )
+def _rank_key(candidate: Candidate) -> Rank:
+    return candidate.rank
 
 
 def _markets(snapshot: Snapshot) -> Mapping[str, Market]:

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from overspill.core.filters import Needs, Refusal
+from overspill.core.placement_candidate import Candidate
 from overspill.core.placement_capacity import Node
 from overspill.core.placement_case import Case
 from overspill.core.placement_losers import Losers
 from overspill.core.placement_money import Allowance, Money, afford
-from overspill.core.placement_ranking import Candidate
 from overspill.core.pricing import Terms
 from overspill.core.reasons import Reason
+from overspill.core.vocabulary import CapacityType
 
 START_MARGIN = Decimal("1.1")
 """A rented start is not put off beyond the point where this many times its length is left."""
@@ -56,13 +57,13 @@ class Search:
         free = None
         if not candidate.is_home:
             free = self.money.free(self.case.job.ref.namespace)
-        total = afford(self.allowance, free, candidate.quote, candidate.needed, candidate.purpose)
+        total = afford(self.allowance, free, candidate)
         if isinstance(total, Refusal):
             return total
-        why = self.money.within_limits(candidate.market, candidate.quote.price)
+        why = self.money.within_limits(candidate.market, candidate.price)
         if why is not None:
             return why
-        total = self.money.within_exposure(candidate.market, candidate.needed, total)
+        total = self.money.within_exposure(candidate.market, candidate, total)
         if isinstance(total, Refusal):
             return total
         if candidate.pool is not None:
@@ -96,17 +97,18 @@ class Search:
         assert pool is not None  # noqa: S101  (the caller checked; this narrows the type)
         nodes = pool.choose(needs, self.case.facts.excluded_offers)
         if nodes:
-            return Fit(candidate, tuple(nodes), total)
+            is_own = pool.sample.capacity_type is CapacityType.OWN
+            waits = None if is_own else self._waits_for_own(candidate)
+            return waits or Fit(candidate, tuple(nodes), total)
         self.home_is_busy = True
-        fitting = sum(1 for n in pool.nodes.values() if n.free >= needs.gpu.count)
+        fitting = pool.fitting(needs.gpu.count)
         if fitting >= needs.num_nodes:
             told = "the nodes with room were refused or withdrawn for this job a moment ago"
             return Refusal(Reason.RECENTLY_REFUSED, told, clears=True)
         if fitting:
             told = f"{fitting} of {needs.num_nodes} nodes have {needs.gpu.count} GPUs free"
             return Refusal(Reason.GANG_WOULD_SPLIT, f"only {told}; a gang is never split", True)
-        most = max(n.free for n in pool.nodes.values())
-        told = f"no node has {needs.gpu.count} GPUs free now (at most {most} on one)"
+        told = f"no node has {needs.gpu.count} GPUs free now (at most {pool.most_free} on one)"
         return Refusal(Reason.NO_CAPACITY_NOW, told, clears=True)
 
     def _outside(self, candidate: Candidate, total: Decimal | None) -> Fit | Refusal:
@@ -116,12 +118,16 @@ class Search:
             return Refusal(Reason.UNAVAILABLE, rented.offer.unavailable_reason, clears=True)
         if not rented.fits(self.needs):
             return Refusal(Reason.NO_CAPACITY_NOW, "taken by another job just now", clears=True)
+        return self._waits_for_own(candidate) or Fit(candidate, (), total)
+
+    def _waits_for_own(self, candidate: Candidate) -> Refusal | None:
+        """What costs dollars waits for what is ours, as long as the job may wait."""
         until = self._patience(candidate)
-        if until is not None:
-            self.wait_until = min(until, self.wait_until or until)
-            told = f"it may leave from {until:%Y-%m-%dT%H:%M:%SZ} on; until then it waits for home"
-            return Refusal(Reason.BURST_NOT_YET, told, clears=True)
-        return Fit(candidate, (), total)
+        if until is None:
+            return None
+        self.wait_until = min(until, self.wait_until or until)
+        told = f"it may leave from {until:%Y-%m-%dT%H:%M:%SZ} on; until then it waits for home"
+        return Refusal(Reason.BURST_NOT_YET, told, clears=True)
 
     def _patience(self, candidate: Candidate) -> datetime | None:
         """Until when the job waits for home before taking this place; None: it does not wait.

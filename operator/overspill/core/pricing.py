@@ -8,6 +8,7 @@ MTBF (docs/placement.md gives the formula). Called by `placement_ranking` and `p
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_UP, Decimal
+from functools import lru_cache
 
 from overspill.core.decision import CostLine
 from overspill.core.filters import Market, Needs
@@ -143,6 +144,7 @@ def egress_usd_per_gib(offer: Offer, market: Market) -> Decimal:
     return offer.egress_usd_per_gib or account
 
 
+@lru_cache(maxsize=8192)
 def hours(span: timedelta) -> Decimal:
     """A duration as exact decimal hours."""
     return Decimal(span // timedelta(microseconds=1)) / Decimal(3_600_000_000)

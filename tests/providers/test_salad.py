@@ -135,6 +135,7 @@ def test_the_command_arrives_whole_through_short_lines() -> None:
     body = body_of(asked, ())
     values = body["container"]["environment_variables"]
     assert all(0 < len(v) <= LONGEST and "\n" not in v for v in values.values())
+    assert all(v == v.strip() for v in values.values())
     assert (values["PLAIN"], "LONG" in values) == ("y", False)
     done = subprocess.run(
         body["container"]["command"],

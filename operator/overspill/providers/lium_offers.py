@@ -6,6 +6,7 @@ takes it back: `spot` nodes are Spot, whatever the account says.
 
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from overspill.core.gpus import canonical_model, gpu_info, interconnect_of
 from overspill.core.offer import Offer
@@ -59,8 +60,15 @@ def offer_of(node: Node, account: ProviderAccount, config: Config, now: datetime
 def model_of(node: Node) -> tuple[str, Decimal | None]:
     """Our name of its GPUs, and the GiB of one."""
     seen = next(iter(node.specs.gpu.details), None)
-    memory = seen.capacity / 1024 if seen and seen.capacity else None
-    return canonical_model(node.machine_name or (seen.name if seen else ""), memory), memory
+    name = node.machine_name or (seen.name if seen else "")
+    return _model(name, seen.capacity if seen else None)
+
+
+@lru_cache(maxsize=4096)
+def _model(name: str, capacity_mib: Decimal | None) -> tuple[str, Decimal | None]:
+    """A list has many nodes and few models."""
+    memory = capacity_mib / 1024 if capacity_mib else None
+    return canonical_model(name, memory), memory
 
 
 def country_of(node: Node) -> str:
@@ -83,8 +91,11 @@ def _is_wanted(node: Node, account: ProviderAccount, config: Config) -> bool:
 def _interconnect(node: Node) -> InterconnectClass:
     if node.nvlink is not None:
         return InterconnectClass.NVLINK if node.nvlink else InterconnectClass.PCIE
-    told = interconnect_of(node.machine_name)
+    told = _told(node.machine_name)
     return told if told is not InterconnectClass.NONE else InterconnectClass.PCIE
+
+
+_told = lru_cache(maxsize=4096)(interconnect_of)
 
 
 def _unavailable(free: int, total: int, *, is_whole: bool) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from overspill.core.errors import OfferRejected
 from overspill.core.workload import PortableWorkload
 from overspill.ports import OpenRequest
+from overspill.providers._entrypoint import words_of
 from overspill.providers.lium_config import Config
 
 VARIABLE = "OVERSPILL_RUN"
@@ -110,12 +111,5 @@ def _environment(request: OpenRequest, workload: PortableWorkload) -> dict[str, 
         k: v for k, v in values.items() if _HARMLESS.fullmatch(v) and k.upper() not in _DROPPED
     }
     rest = [f"{name}={value}" for name, value in values.items() if name not in arriving]
-    words = [*(["env", *rest] if rest else []), *_words(workload)]
+    words = [*(["env", *rest] if rest else []), *words_of(workload)]
     return arriving | {VARIABLE: encoded(f"exec {shlex.join(words)}")}
-
-
-def _words(workload: PortableWorkload) -> list[str]:
-    words = [*workload.command, *workload.args]
-    if workload.working_dir:
-        return ["/bin/sh", "-c", 'cd "$0" && exec "$@"', workload.working_dir, *words]
-    return words

@@ -13,6 +13,7 @@ from typing import Any
 from overspill.core.errors import OfferRejected
 from overspill.core.workload import PortableWorkload
 from overspill.ports import OpenRequest
+from overspill.providers._entrypoint import words_of
 
 LONGEST = 1000
 VARIABLE = "OVERSPILL_RUN"
@@ -98,7 +99,7 @@ def _environment(request: OpenRequest, workload: PortableWorkload) -> dict[str, 
     values = {**dict(workload.env), **{k: request.secrets[k] for k in sorted(request.secrets)}}
     fitting = {name: value for name, value in values.items() if _fits(value)}
     rest = [f"{name}={value}" for name, value in values.items() if name not in fitting]
-    words = [*(["env", *rest] if rest else []), *_words(workload)]
+    words = [*(["env", *rest] if rest else []), *words_of(workload)]
     return fitting | _pieces(encoded(f"exec {shlex.join(words)}"))
 
 
@@ -107,12 +108,12 @@ def _fits(value: str) -> bool:
 
 
 def _pieces(text: str) -> dict[str, str]:
-    cuts = range(0, len(text), LONGEST)
-    return {f"{VARIABLE}_{n}": text[at : at + LONGEST] for n, at in enumerate(cuts)}
-
-
-def _words(workload: PortableWorkload) -> list[str]:
-    words = [*workload.command, *workload.args]
-    if workload.working_dir:
-        return ["/bin/sh", "-c", 'cd "$0" && exec "$@"', workload.working_dir, *words]
-    return words
+    """Never cut beside a blank: one at an edge may be trimmed somewhere on the way."""
+    found: list[str] = []
+    while text:
+        size = LONGEST
+        while 1 < size < len(text) and " " in text[size - 1 : size + 1]:
+            size -= 1
+        found.append(text[:size])
+        text = text[size:]
+    return {f"{VARIABLE}_{n}": piece for n, piece in enumerate(found)}

@@ -10,6 +10,7 @@ L4s drops each event of a reference run once, and restarts the operator into the
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -35,10 +36,12 @@ Show = Callable[[str], None]
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when every goal is met."""
     args = _parsed(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends the bed and the operator too
     began = time.monotonic()
     with world_of(print, args.logs) as world:
         seeds = range(args.seed, args.seed + args.cases)
-        lines = campaign(world, seeds, args.at_once, print) if args.cases else []
+        until = time.monotonic() + args.minutes * 60
+        lines = campaign(world, seeds, args.at_once, print, until) if args.cases else []
         if (chosen := _chosen(args)) is not None:
             lines += sieved(world, chosen, print)
     print_lines(lines)
@@ -65,18 +68,20 @@ def world_of(show: Show, logs: Path | None = None) -> Iterator[World]:
         yield world
 
 
-def campaign(world: World, seeds: Sequence[int], at_once: int, show: Show) -> list[Line]:
-    """L4: the cases in waves."""
+def campaign(
+    world: World, seeds: Sequence[int], at_once: int, show: Show, until: float = float("inf")
+) -> list[Line]:
+    """L4: the cases in waves; none begins after `until`, on the monotonic clock."""
     done: list[Case] = []
     for first in range(0, len(seeds), at_once):
+        if time.monotonic() > until:
+            break
         wave = run_wave(world, cases(seeds[first : first + at_once]))
         done += wave.cases
         for case in wave.cases:
             show(_told(case))
-        show(
-            f"  proxy  {len(done)}/{len(seeds)} cases, the last {len(wave.cases)} in "
-            f"{wave.took_s:.0f} s, at rest {wave.rest_s:.0f} s after the faults"
-        )
+        took = f"{wave.took_s:.0f} s, at rest {wave.rest_s:.0f} s after the faults"
+        show(f"  proxy  {len(done)}/{len(seeds)} cases, the last {len(wave.cases)} in {took}")
     return _lines(world, done)
 
 
@@ -98,7 +103,9 @@ def _lines(world: World, done: Sequence[Case]) -> list[Line]:
     beyond = [case for case in done if case.rules.beyond]
     surplus = sum(case.surplus for case in beyond)
     left = sum(1 for case in beyond if any(v.startswith("leak") for v in case.violations))
-    told = f"{len(done)} cases, {faults} faults, {sum(world.exits.values())} restarts"
+    untouched = sum(1 for case in done if not case.lane.struck)
+    restarts = sum(world.exits.values())
+    told = f"{len(done)} cases, {faults} faults ({untouched} met none), {restarts} restarts"
     return [
         Line("L4 0 leaks, 0 doubles", f"{money} in {told}", money == 0),
         Line(
@@ -125,6 +132,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cases", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0, help="of the first case")
     parser.add_argument("--at-once", type=int, default=AT_ONCE)
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no wave after so many")
     parser.add_argument("--sieve", choices=("all", "sample", "no"), default="sample")
     parser.add_argument("--only", metavar="NAME", help="one case of L4s, as its failure names it")
     parser.add_argument("--logs", type=Path, help="keep the operator's and the sandbox's log here")

@@ -24,7 +24,7 @@ from overspill.testing.faultproxy.manifests import case
 from overspill.testing.faultproxy.rules import RuleSet, rule_sets
 from overspill.testing.faultproxy.world import SWEEP_S, World
 
-FIRE_S = 60.0
+FIRE_S = 120.0
 """How long the rules strike at most; most jobs end earlier, under fire."""
 REST_S = 240.0
 """How long everything may take to come to rest once the faults are over."""

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from overspill.testing.faultproxy.answers import refused, told
+from overspill.testing.faultproxy.answers import refused, reset, told
 from overspill.testing.faultproxy.audit import Audit
 from overspill.testing.faultproxy.exchange import BROKEN, Answers, Exchange, Late
 from overspill.testing.faultproxy.lanes import Lanes
@@ -31,7 +31,10 @@ class Proxy:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request of a client."""
-        asked = await self.upstream.asked(request)
+        try:
+            asked = await self.upstream.asked(request)
+        except OSError:
+            return reset(request)  # the client died in the middle of its request
         namespace = asked.namespace or self.audit.namespace_of(asked.key)
         rule = self.lanes.strike(asked.name, namespace)
         if asked.is_watch and (rule is None or rule.action in STREAM):

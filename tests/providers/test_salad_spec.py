@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import jsonschema
 import pytest
 
@@ -14,7 +15,7 @@ from overspill.testing.contract import drive
 
 from .openapi_checked import Checked, Spec, spec_file
 from .salad_rig import DEVIATIONS, salad_rig, spec
-from .sandbox_rig import SandboxRig
+from .sandbox_rig import KEY, SandboxRig
 
 GROUPS = "/organizations/{organization_name}/projects/{project_name}/containers"
 
@@ -66,6 +67,28 @@ async def test_a_group_of_the_sandbox_has_the_fields_of_the_market_and_no_other(
     assert set(group["container"]) <= official().names(schemas["Container"])
     assert set(group["current_state"]) <= official().names(schemas["ContainerGroupState"])
     official().validate(group, "components", "schemas", "ContainerGroup")
+
+
+async def test_no_answer_of_the_sandbox_has_a_field_of_its_own(rig: SandboxRig) -> None:
+    step = await drive(rig, rig.request())
+    await rig.pass_time(timedelta(seconds=5))
+    rig.log(b"one")
+    organization = f"{rig.app.urls['salad']}/organizations/our-org"
+    group = f"{organization}/projects/bursts/containers/{step.handle.key}"
+    span = {"start_time": "2026-01-01T00:00:00Z", "end_time": "2099-01-01T00:00:00Z", "query": ""}
+    async with httpx.AsyncClient(headers={"Salad-Api-Key": KEY}, trust_env=False) as http:
+        answers = {
+            "Quotas": [(await http.get(f"{organization}/quotas")).json()],
+            "GpuClass": (await http.get(f"{organization}/gpu-classes")).json()["items"],
+            "ContainerGroupInstance": (await http.get(f"{group}/instances")).json()["instances"],
+            "LogEntry": (await http.post(f"{organization}/log-entries", json=span)).json()["items"],
+        }
+    schemas = official().document["components"]["schemas"]
+    for name, found in answers.items():
+        assert found, name
+        for one in found:
+            assert set(one) <= official().names(schemas[name])
+            official().validate(one, "components", "schemas", name)
 
 
 def test_a_refusal_is_a_problem_of_the_file() -> None:

@@ -151,7 +151,7 @@ class Salad:
 
     async def _ask_free(self, classes: Sequence[str]) -> None:
         """Those that were asked longest ago; a failure leaves what was known."""
-        self._free = {gpu: self._free[gpu] for gpu in classes if gpu in self._free}
+        self._free = {gpu: told for gpu, told in self._free.items() if gpu in self._classes}
         due = sorted(classes, key=lambda gpu: self._free.get(gpu, (float("-inf"), None))[0])
         for gpu in due[: self._config.availability_checks]:
             try:

@@ -188,10 +188,8 @@ def _refused(case: Case) -> Decision | None:
     job, now = case.job, case.now
     if case.active is not None:
         return None
-    if case.sla is None:
-        named = f"there is no SLAClass {job.sla_class}" if job.sla_class else "no SLAClass is named"
-        told = f"{named}{'' if job.sla_class else ' and none is marked default'}"
-        return case.decide(Action.REFUSE, Reason.UNKNOWN_SLA_CLASS, told)
+    if (unfit := _wrong_itself(case)) is not None:
+        return unfit
     if case.active_deadline is not None and case.active_deadline <= now:
         told = f"spec.deadline.activeDeadlineSeconds ended at {_stamp(case.active_deadline)}"
         return case.decide(Action.REFUSE, Reason.ACTIVE_DEADLINE_EXCEEDED, told)
@@ -201,6 +199,18 @@ def _refused(case: Case) -> Decision | None:
     if case.fails_over and case.moves > job.max_moves:
         told = f"the job moved {case.moves} times, spec.recovery.maxMoves is {job.max_moves}"
         return case.decide(Action.REFUSE, Reason.TOO_MANY_MOVES, told)
+    return None
+
+
+def _wrong_itself(case: Case) -> Decision | None:
+    """What only the user, or the class's owner, can put right."""
+    job = case.job
+    if case.sla is None:
+        named = f"there is no SLAClass {job.sla_class}" if job.sla_class else "no SLAClass is named"
+        told = f"{named}{'' if job.sla_class else ' and none is marked default'}"
+        return case.decide(Action.REFUSE, Reason.UNKNOWN_SLA_CLASS, told)
+    if case.facts.template_invalid:
+        return case.decide(Action.REFUSE, Reason.TEMPLATE_INVALID, case.facts.template_invalid)
     return None
 
 

@@ -34,6 +34,8 @@ class Portability:
 
     workload: PortableWorkload | None
     obstacles: tuple[str, ...] = ()
+    invalid: str = ""
+    """Why the template can run nowhere at all: see `malformed`."""
 
     @property
     def reason(self) -> Reason | None:
@@ -46,6 +48,8 @@ class Portability:
 
 def portable(template: Mapping[str, Any], gpu_count: int) -> Portability:
     """The portable workload of a pod template whose container uses `gpu_count` GPUs."""
+    if wrong := malformed(template):
+        return Portability(None, (wrong,), wrong)
     spec = _mapping(template.get("spec"))
     containers = _list(spec.get("containers"))
     obstacles = [*_pod_obstacles(spec), *_volume_obstacles(spec)]
@@ -56,6 +60,56 @@ def portable(template: Mapping[str, Any], gpu_count: int) -> Portability:
     workload = reading.workload()
     obstacles += reading.obstacles
     return Portability(None, tuple(obstacles)) if obstacles else Portability(workload)
+
+
+def malformed(template: Mapping[str, Any]) -> str:
+    """Which field of a template has a shape that no pod has, in words; "" when none we read has.
+
+    The CRD keeps most of the template as it is, so anything may stand there, and the API server
+    would say so only when the child is created.
+    """
+    return next(_misshapen(template, _SHAPE, "spec.template"), "")
+
+
+_Shape = type | list["_Shape"] | dict[str, "_Shape"]
+
+_CONTAINER_SHAPE: dict[str, _Shape] = {
+    "command": [str],
+    "args": [str],
+    "env": [dict],
+    "resources": {"limits": dict, "requests": dict},
+}
+_SHAPE: dict[str, _Shape] = {
+    "metadata": {"labels": dict, "annotations": dict},
+    "spec": {
+        "containers": [_CONTAINER_SHAPE],
+        "tolerations": [dict],
+        "affinity": {
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [{"matchExpressions": [dict]}]
+                },
+                "preferredDuringSchedulingIgnoredDuringExecution": [dict],
+            }
+        },
+    },
+}
+"""What is read of a template, and of which kind it must be."""
+_WORDS: Mapping[type, str] = {dict: "a map", list: "a list", str: "a text"}
+
+
+def _misshapen(value: object, shape: _Shape, path: str) -> Iterator[str]:
+    kind = shape if isinstance(shape, type) else type(shape)
+    if value is None:
+        return
+    if not isinstance(value, kind):
+        yield f"{path} must be {_WORDS[kind]}"
+    elif isinstance(shape, list) and isinstance(value, list):
+        for i, entry in enumerate(value):
+            yield from _misshapen(entry, shape[0], f"{path}[{i}]")
+    elif isinstance(shape, dict) and isinstance(value, dict):
+        for name, child in shape.items():
+            yield from _misshapen(value.get(name), child, f"{path}.{name}")
 
 
 _ENTRYPOINT = "the image's ENTRYPOINT"

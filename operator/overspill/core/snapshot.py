@@ -14,6 +14,23 @@ from overspill.core.vocabulary import CapacityType, ProviderType, TrustTier
 
 
 @dataclass(frozen=True, slots=True)
+class GrownPool:
+    """Nodes of this cluster that an autoscaler adds when pods wait for them, and takes away."""
+
+    node_selector: tuple[tuple[str, str], ...]
+    """Labels of its nodes; a pod that demands them makes the autoscaler add one."""
+    gpu_model: str
+    gpu_count: int = 1
+    """GPUs of one node."""
+    max_nodes: int = 1
+    boot: timedelta = timedelta(minutes=5)
+    """From a waiting pod to a node that takes it."""
+    instance_type: str = ""
+    usd_per_node_hour: Decimal | None = None
+    """None: the mounted price list says, by instance type and region."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderAccount:
     """A GPUProvider: one market account, or home. No secrets in here."""
 
@@ -44,6 +61,8 @@ class ProviderAccount:
     unhealthy_conditions: tuple[tuple[str, str], ...] = ()
     """(condition type, status) of a home node that mean: not healthy (`nodeHealth`)."""
     uid: str = ""
+    pool: GrownPool | None = None
+    """Home only: the account sells this pool alone, and home proper does not sell it."""
     suspect_after: timedelta = timedelta(seconds=20)
     lost_after: timedelta = timedelta(seconds=40)
 
@@ -73,6 +92,8 @@ class JobFacts:
     waiting_since: datetime | None = None
     not_portable_reason: str = ""
     """`Portability.reason` that goes with `not_portable`; empty: TemplateNotPortable."""
+    template_invalid: str = ""
+    """Why the template can run nowhere at all (`portability.malformed`); empty: it can."""
     secret_tiers: frozenset[TrustTier] | None = None
     """Tiers that every Secret of the workload may reach; None: it uses no Secret."""
 

@@ -108,6 +108,7 @@ def _facts(engine: Engine, job: Job) -> JobFacts:
     return JobFacts(
         not_portable=travel.obstacles,
         not_portable_reason=travel.reason.value if travel.reason else "",
+        template_invalid=travel.invalid,
         missing=secrets.problem[1] if secrets and secrets.problem else "",
         excluded_offers=frozenset(
             (provider, offer) for u, provider, offer in engine.memory.excluded if u == uid

@@ -178,6 +178,10 @@ REFUSING = {
     "the class does not exist": Row(
         make_job(sla_class="gold"), [FREE], Action.REFUSE, Reason.UNKNOWN_SLA_CLASS
     ),
+    "the template has a shape that no pod has": Row(
+        make_job(), [FREE], Action.REFUSE, Reason.TEMPLATE_INVALID,
+        world={"facts": {"uid-train": JobFacts(template_invalid="env must be a list")}},
+    ),
     "no class is named and none is default": Row(
         make_job(), [FREE], Action.REFUSE, Reason.UNKNOWN_SLA_CLASS, world={"classes": {}}
     ),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overspill.core.portability import portable
+from overspill.core.portability import malformed, portable
 from overspill.core.reasons import Reason
 from overspill.core.workload import SecretEnv
 
@@ -181,3 +181,20 @@ def test_rubbish_is_answered_with_obstacles_never_with_an_exception(
 ) -> None:
     found = portable({"spec": {"containers": [container], **spec}}, 1)
     assert (found.workload is None) == bool(found.obstacles)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"metadata": {"labels": [7]}, **template()}, "spec.template.metadata.labels"),
+        (template({"env": "text"}), "spec.template.spec.containers[0].env"),
+        (template({"env": [7]}), "spec.template.spec.containers[0].env[0]"),
+        (template(tolerations={"a": 1}), "spec.template.spec.tolerations"),
+        (template(affinity=True), "spec.template.spec.affinity"),
+    ],
+    ids=["labels", "env", "an entry of env", "tolerations", "affinity"],
+)
+def test_a_shape_that_no_pod_has_is_told_with_its_field(wrong: dict[str, Any], told: str) -> None:
+    assert malformed(wrong).startswith(told)
+    assert portable(wrong, 1).invalid == malformed(wrong)
+    assert malformed(template()) == ""

@@ -14,7 +14,7 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import ProviderType
 from overspill.ports import Clock, HomeView, KubeVerbs, Provider
 from overspill.providers import adapters
-from overspill.providers.in_cluster import InCluster
+from overspill.providers.in_cluster import Beside, InCluster
 
 
 class AccountFactory:
@@ -27,8 +27,10 @@ class AccountFactory:
         clock: Clock,
         own_cluster: str,
         reread_s: float = 30.0,
+        beside: Beside | None = None,
     ) -> None:
         """A Secret is read again after `reread_s`, so that a rotated key is taken up."""
+        self._beside = beside or Beside()
         self._reread_s = reread_s
         self._verbs = verbs
         self._home = home
@@ -50,7 +52,9 @@ class AccountFactory:
 
     def _build(self, account: ProviderAccount, credentials: Mapping[str, str]) -> Provider:
         if account.type is ProviderType.IN_CLUSTER:
-            return InCluster(account, self._verbs, self._home, self._clock, self._cluster_id)
+            return InCluster(
+                account, self._verbs, self._home, self._clock, self._cluster_id, self._beside
+            )
         create = self._adapters.get(account.type)
         if create is None:
             known = ", ".join(sorted(self._adapters))

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     secret_reread_s: float = Field(30, ge=0, description="An account's Secret is read anew after.")
 
     workers: int = Field(8, ge=1, le=64, description="Leases driven at the same time.")
+    price_catalog: Path | None = Field(None, description="Price lists of clouds, CSV.")
     reference_usd: dict[str, Decimal] = Field(
         default_factory=dict,
         description="Reference USD per GPU-hour by model, for savings; '*' is the rest.",

@@ -7,11 +7,12 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any
 
 from overspill.clock import SystemClock
 from overspill.core.errors import Gone
+from overspill.core.snapshot import ProviderAccount
 from overspill.credentials import AccountFactory
 from overspill.engine import run as engine_run
 from overspill.engine.accounts import Accounts
@@ -22,12 +23,14 @@ from overspill.kube.answers import Refused
 from overspill.kube.cluster import KubeCluster, cluster_id
 from overspill.kube.elector import Elector, Term
 from overspill.kube.home import HomeOptions, KubeHome
-from overspill.kube.resources import LEASE_LABEL
+from overspill.kube.resources import LEASE_LABEL, Kind
 from overspill.kube.store import Store
 from overspill.kube.truth import Truth
 from overspill.kube.verbs import Verbs
 from overspill.kube.watchdog import end_process
 from overspill.ports import NodeState, PodState
+from overspill.providers._catalog import Catalog
+from overspill.providers.in_cluster import Beside
 from overspill.serve import app as serving
 from overspill.serve.book import ReportBook
 from overspill.serve.health import Pulse, old_watches
@@ -68,7 +71,8 @@ class Process:
         self.engine = self._engine(await cluster_id(self.verbs))
         self.store.listen(lambda kind, uid: engine_run.changed(self.engine, kind.value, uid))
         self.home.listen(self._home_changed)
-        truth = Truth(self.verbs, self.store, self.clock, self.settings.truth_period_s)
+        period_s = self.settings.truth_period_s
+        truth = Truth(self.verbs, self.store, self.clock, period_s, on_return=_hear_again)
         self.pulse.start(asyncio.get_running_loop())
         options = self._serve_options()
         door = serving.report_app(options, self.book, self, self.clock)
@@ -114,17 +118,22 @@ class Process:
             self.verbs, self.store, self.clock, own_cluster, self.elector.identity
         )
         reread_s = self.settings.secret_reread_s
-        factory = AccountFactory(self.verbs, self.home, self.clock, own_cluster, reread_s)
+        catalog = Catalog(self.settings.price_catalog)
+        beside = Beside(self._accounts, catalog)
+        factory = AccountFactory(self.verbs, self.home, self.clock, own_cluster, reread_s, beside)
         return Engine(
             cluster=GatedCluster(cluster, gate),
             accounts=Accounts(factory, gate, self.clock),
             clock=self.clock,
-            settings=self.settings,
+            settings=_with_references(self.settings, catalog),
             reports=self.book,
             leader=self.elector,
             home=self.home,
             read_secret=self._secret,
         )
+
+    def _accounts(self) -> Iterable[ProviderAccount]:
+        return self.store.view().accounts.values()
 
     async def _secret(self, namespace: str, name: str) -> Mapping[str, Any] | None:
         try:
@@ -179,6 +188,13 @@ class Process:
                 await engine_run.home_changed(self.engine, names)
 
 
+def _with_references(settings: Settings, catalog: Catalog) -> Settings:
+    """What savings are told against: the price list, overridden by what was set."""
+    return settings.model_copy(
+        update={"reference_usd": {**catalog.reference(), **settings.reference_usd}}
+    )
+
+
 def _term(settings: Settings) -> Term:
     port = settings.report_listen.rpartition(":")[2]
     own = settings.identity or f"{socket.gethostname()}.{os.getpid()}"
@@ -190,6 +206,11 @@ def _term(settings: Settings) -> Term:
         renew_deadline_s=settings.renew_deadline_s,
         retry_s=settings.retry_period_s,
     )
+
+
+def _hear_again(kind: Kind) -> None:
+    """kopf looks for the CRDs once, at its start: one that came later is heard after a new one."""
+    end_process(f"the CRD of {kind.plural} is there again")
 
 
 def _crash(task: asyncio.Task[None]) -> None:

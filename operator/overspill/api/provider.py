@@ -12,6 +12,7 @@ from overspill.api.scalars import (
     SET,
     Count,
     Label,
+    ModelName,
     ObjectName,
     PositiveSeconds,
     PositiveUSD,
@@ -19,6 +20,7 @@ from overspill.api.scalars import (
     RegionName,
     Seconds,
     Text,
+    Word,
 )
 from overspill.core.vocabulary import CapacityType, TrustTier
 
@@ -76,6 +78,42 @@ class ProviderPriors(ApiModel):
     """Price of data that leaves the place, in USD per GiB."""
 
 
+class Pool(ApiModel):
+    """Nodes that a node autoscaler adds when a pod waits for them: a Karpenter NodePool, a group of
+    the cluster autoscaler.
+    """
+
+    cel_rules = (
+        Rule(
+            "has(self.usdPerNodeHour) || has(self.instanceType)",
+            "give usdPerNodeHour, or instanceType for the mounted price list",
+            ".usdPerNodeHour",
+            "FieldValueRequired",
+        ),
+    )
+
+    node_selector: Annotated[
+        dict[str, Annotated[str, Text(max_length=63)]], Field(min_length=1, max_length=16)
+    ]
+    """Labels of its nodes, as {karpenter.sh/nodepool: gpu-l4}. Its pods demand them, which makes
+    the autoscaler add a node; home proper does not sell these nodes.
+    """
+    gpu_model: ModelName
+    """Canonical GPU model of its nodes."""
+    gpu_count: Annotated[int, Field(ge=1, le=16)] = 1
+    """GPUs of one node."""
+    max_nodes: Annotated[int, Field(ge=1, le=1000)] = 1
+    """So many nodes the autoscaler may have at once."""
+    boot_seconds: PositiveSeconds = 300
+    """From a waiting pod to a node that takes it; counts in the price and in patience."""
+    instance_type: Word | None = None
+    """The cloud's name of the machine, looked up in the mounted price list together with the first
+    of spec.regions, on demand or as spot by spec.capacityType.
+    """
+    usd_per_node_hour: RateUSD | None = None
+    """What a node costs per hour, in USD; wins over the price list."""
+
+
 class UnhealthyCondition(ApiModel):
     """A node condition that means: not healthy."""
 
@@ -124,15 +162,17 @@ class GPUProviderSpec(ApiModel):
             "FieldValueForbidden",
         ),
         Rule(
-            "self.type != 'InCluster' || (has(self.ratesUSD) && '*' in self.ratesUSD)",
+            "self.type != 'InCluster' || has(self.pool) || "
+            "(has(self.ratesUSD) && '*' in self.ratesUSD)",
             'home needs ratesUSD with an entry "*": what a GPU-hour of any other model costs',
             ".ratesUSD",
             "FieldValueRequired",
         ),
         Rule(
             "self.type == 'InCluster' || "
-            "!(has(self.ratesUSD) || has(self.referenceRatesUSD) || has(self.nodeHealth))",
-            "ratesUSD, referenceRatesUSD and nodeHealth belong to home",
+            "!(has(self.ratesUSD) || has(self.referenceRatesUSD) || has(self.nodeHealth)"
+            " || has(self.pool))",
+            "ratesUSD, referenceRatesUSD, nodeHealth and pool belong to home",
             ".type",
             "FieldValueForbidden",
         ),
@@ -180,6 +220,10 @@ class GPUProviderSpec(ApiModel):
     """Home only: what a GPU-hour costs on demand at a hyperscaler; savings are told against it."""
     node_health: NodeHealth | None = None
     """Home only: how loss of a node is recognised."""
+    pool: Pool | None = None
+    """Home only: this account sells the nodes of one autoscaled pool, even those that do not exist
+    yet, and nothing else. capacityType says OnDemand or Spot.
+    """
     suspended: bool = False
     """True: nothing new is placed here; what runs goes on."""
     config: Annotated[dict[str, Annotated[str, Text(max_length=4096)]], Field(max_length=64)] = (

@@ -151,7 +151,7 @@ def _stuck(lease: Lease, seen: Evidence, patience: Patience, _n: datetime) -> Ju
     if seen.observation is None:
         return None
     age, phase = timedelta(seconds=seen.phase_age_s), seen.observation.phase
-    if lease.is_home and phase is Phase.PENDING and age > patience.klass.pending_patience:
+    if lease.is_home and phase is Phase.PENDING and age > _pending_patience(lease, patience):
         return _close(
             ClosingReason.WITHDRAWN,
             Reason.CHILD_PENDING_TOO_LONG,
@@ -162,6 +162,12 @@ def _stuck(lease: Lease, seen: Evidence, patience: Patience, _n: datetime) -> Ju
             ClosingReason.WITHDRAWN, Reason.LEASE_LOST, f"not started for {int(seen.phase_age_s)} s"
         )
     return None
+
+
+def _pending_patience(lease: Lease, patience: Patience) -> timedelta:
+    """A node that has to be booted first is waited for so much longer."""
+    boot = lease.offer.attribute("bootSeconds", "0")
+    return patience.klass.pending_patience + timedelta(seconds=int(boot))
 
 
 def _blind(lease: Lease, seen: Evidence, patience: Patience, _n: datetime) -> Judgement | None:

@@ -11,7 +11,8 @@ This only observes; whether many losses at once are believed is the engine's to 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
@@ -29,7 +30,7 @@ from overspill.core.errors import (
 from overspill.core.lease import Handle
 from overspill.core.observation import HeldLease, Observation
 from overspill.core.offer import Offer, Requirements
-from overspill.core.snapshot import ProviderAccount
+from overspill.core.snapshot import GrownPool, ProviderAccount
 from overspill.core.vocabulary import BillEnd
 from overspill.core.worst_case import Ending
 from overspill.ports import (
@@ -38,9 +39,11 @@ from overspill.ports import (
     HomeView,
     IdempotencyClass,
     KubeVerbs,
+    NodeState,
     OpenRequest,
     OpenStep,
 )
+from overspill.providers._catalog import Catalog
 from overspill.providers.in_cluster_child import (
     CLUSTER_LABEL,
     JOB_UID_LABEL,
@@ -48,7 +51,7 @@ from overspill.providers.in_cluster_child import (
     gang_service,
 )
 from overspill.providers.in_cluster_memory import Opened, PodMemory
-from overspill.providers.in_cluster_nodes import NodePolicy, NodeWatch
+from overspill.providers.in_cluster_nodes import FIT, NodePolicy, NodeVerdict, NodeWatch
 from overspill.providers.in_cluster_observe import (
     ENDED,
     Child,
@@ -59,10 +62,27 @@ from overspill.providers.in_cluster_observe import (
     without_job,
 )
 from overspill.providers.in_cluster_offers import holds_by_node, home_offers
+from overspill.providers.in_cluster_pool import (
+    as_pool,
+    belongs,
+    named,
+    new_nodes,
+    price_of,
+    priced,
+)
 
 JOBS_TTL_S = 5.0
 LISTING_SHARE = 10
 """Listing takes a tenth of the time at most: a server that is slow is not asked as often."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What an account of home must know of its surroundings."""
+
+    accounts: Callable[[], Iterable[ProviderAccount]] = lambda: ()
+    """All GPUProviders: what another account sells as its pool is not sold here."""
+    catalog: Catalog = field(default_factory=Catalog)
 
 
 class InCluster:
@@ -85,12 +105,14 @@ class InCluster:
         home: HomeView,
         clock: Clock,
         cluster_id: str,
+        beside: Beside | None = None,
     ) -> None:
         self.name = account.name
         self._account = account
         self._verbs = verbs
         self._home = home
         self._clock = clock
+        self._beside = beside or Beside()
         self._selector = f"{CLUSTER_LABEL}={cluster_id[:8]}"
         self._policy = NodePolicy.of(account)
         self._nodes = NodeWatch(home, self._policy, clock)
@@ -103,9 +125,32 @@ class InCluster:
 
     async def offers(self, requirements: Requirements | None) -> Sequence[Offer]:
         """One divisible offer per GPU node, from the view; asks the API server nothing."""
-        nodes, pods = self._home.nodes(), self._home.pods()
-        holds = holds_by_node(nodes, pods, self._opened.unseen(pods))
-        return home_offers(self._account, nodes, holds, self._nodes.verdict_of, self._clock.now())
+        if self._account.pool is not None:
+            return self._pool_offers(self._account.pool)
+        others = [a.pool for a in self._beside.accounts() if a.pool is not None]
+        nodes = [n for n in self._home.nodes() if not any(belongs(n, pool) for pool in others)]
+        return self._quoted(self._account, nodes)
+
+    def _quoted(
+        self, account: ProviderAccount, nodes: Sequence[NodeState], new: Container[str] = ()
+    ) -> list[Offer]:
+        pods = self._home.pods()
+        holds = holds_by_node(nodes, pods, self._opened.unseen(pods), self.name, new)
+        now = self._clock.now()
+
+        def verdict_of(node: NodeState) -> NodeVerdict:
+            return FIT if node.name in new else self._nodes.verdict_of(node)
+
+        return home_offers(account, nodes, holds, verdict_of, now)
+
+    def _pool_offers(self, pool: GrownPool) -> list[Offer]:
+        """The pool's nodes, and those that would come."""
+        real = named([n for n in self._home.nodes() if belongs(n, pool)], pool)
+        coming = {n.name: n for n in new_nodes(self._account, pool, len(real))}
+        price = price_of(self._account, pool, self._beside.catalog)
+        account = priced(self._account, pool, price)
+        offers = self._quoted(account, [*real, *coming.values()], coming)
+        return as_pool(offers, self._account, coming, priced=price is not None)
 
     async def open(self, request: OpenRequest) -> OpenStep:
         """POSTs the child; an existing one of this very lease is adopted."""

@@ -25,8 +25,11 @@ JOB_UID_LABEL = f"{PREFIX}/job-uid"
 LEASE_LABEL = f"{PREFIX}/lease"
 ATTEMPT_LABEL = f"{PREFIX}/attempt"
 CLUSTER_LABEL = f"{PREFIX}/cluster"
+PROVIDER_LABEL = f"{PREFIX}/provider"
 PLANNED_LABEL = f"{PREFIX}/planned-node"
 PRODUCT_LABEL = f"{PREFIX}/gpu-product"
+SELECTOR, BOOT = "selector", "bootSeconds"
+"""Attributes of an offer: labels that its nodes bear (`k=v,k=v`); the node does not exist yet."""
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
 KUEUE_PREFIX = "kueue.x-k8s.io/"
 
@@ -99,6 +102,7 @@ def child_labels(request: OpenRequest) -> dict[str, str]:
         LEASE_LABEL: lease.name,
         ATTEMPT_LABEL: str(lease.attempt),
         CLUSTER_LABEL: lease.cluster_id[:8],
+        PROVIDER_LABEL: lease.provider,
     }
 
 
@@ -107,6 +111,12 @@ def planned_nodes(request: OpenRequest) -> tuple[str, ...]:
     node = request.lease.request.home_node
     named = request.offer.attribute("nodes").split(",")
     return (node,) if node else tuple(name for name in named if name)
+
+
+def selector_of(request: OpenRequest) -> dict[str, str]:
+    """The labels of the pool that placement chose; {} where it chose plain home nodes."""
+    pairs = (pair.partition("=") for pair in request.offer.attribute(SELECTOR).split(",") if pair)
+    return {key: value for key, _, value in pairs}
 
 
 def label_value(name: str) -> str:
@@ -157,11 +167,14 @@ def _steer(spec: dict[str, Any], request: OpenRequest) -> None:
     ]
     if product := request.offer.attribute("product"):
         demands.append({"key": PRODUCT, "operator": "In", "values": [product]})
+    # An autoscaler adds a node for labels that its pool gives, not for what is discovered later.
+    for key, value in selector_of(request).items():
+        demands.append({"key": key, "operator": "In", "values": [value]})
     required = affinity.setdefault("requiredDuringSchedulingIgnoredDuringExecution", {})
     terms = required.get("nodeSelectorTerms") or [{}]
     required["nodeSelectorTerms"] = [_also(term, demands) for term in terms]
     preferred = affinity.setdefault("preferredDuringSchedulingIgnoredDuringExecution", [])
-    for node in planned_nodes(request):
+    for node in () if request.offer.attribute(BOOT) else planned_nodes(request):
         field = {"key": "metadata.name", "operator": "In", "values": [node]}
         preferred.append({"weight": 100, "preference": {"matchFields": [field]}})
 

@@ -7,7 +7,7 @@ gangs, on the tightest nodes of their kind; and children just opened whose pods 
 that placement never counts one twice.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -23,6 +23,7 @@ from overspill.providers.in_cluster_child import (
     PLANNED_LABEL,
     PRODUCT,
     PRODUCT_LABEL,
+    PROVIDER_LABEL,
     SHARING,
     label_value,
 )
@@ -64,11 +65,19 @@ def home_offers(
 
 
 def holds_by_node(
-    nodes: Sequence[NodeState], pods: Iterable[PodState], reservations: Iterable[Reservation]
+    nodes: Sequence[NodeState],
+    pods: Iterable[PodState],
+    reservations: Iterable[Reservation],
+    account: str = "",
+    new: Container[str] = (),
 ) -> dict[str, Hold]:
-    """Who holds what on which node, our unbound children included."""
+    """Who holds what on which node, our unbound children included.
+
+    `new` are nodes that do not exist yet: a child planned for one may get another that came.
+    Unbound children of other accounts wait for other nodes.
+    """
     holds = {node.name: Hold() for node in nodes}
-    by_label = {label_value(node.name): node.name for node in nodes}
+    by_label = {label_value(node.name): node.name for node in nodes if node.name not in new}
     floating: list[Reservation] = []
     for pod in pods:
         lease = pod.labels.get(LEASE_LABEL, "")
@@ -76,7 +85,7 @@ def holds_by_node(
         place = pod.node or by_label.get(pod.labels.get(PLANNED_LABEL, ""), "")
         if place:
             _take(holds, place, gpus, lease)
-        elif lease:
+        elif lease and pod.labels.get(PROVIDER_LABEL, account) == account:
             floating.append(Reservation(lease, "", pod.labels.get(PRODUCT_LABEL, ""), gpus))
     for reserved in reservations:
         place = by_label.get(reserved.planned, "")
@@ -84,24 +93,27 @@ def holds_by_node(
             _take(holds, place, reserved.gpus * reserved.pods, reserved.lease)
         else:
             floating.append(reserved)
-    _settle(nodes, holds, floating)
+    _settle(nodes, holds, floating, new)
     return holds
 
 
 def _settle(
-    nodes: Sequence[NodeState], holds: dict[str, Hold], floating: list[Reservation]
+    nodes: Sequence[NodeState],
+    holds: dict[str, Hold],
+    floating: list[Reservation],
+    new: Container[str],
 ) -> None:
     """Counts pods that may land on any node of a kind against the tightest one that fits."""
     for wanted in floating:
         for _ in range(wanted.pods):
             fitting = [
-                (free, node.name)
+                (node.name in new, free, node.name)
                 for node in nodes
                 if wanted.product in ("", node.labels.get(PRODUCT, ""))
                 and (free := _total(node) - holds[node.name].gpus) >= wanted.gpus
             ]
             if fitting:
-                _take(holds, min(fitting)[1], wanted.gpus, wanted.lease)
+                _take(holds, min(fitting)[2], wanted.gpus, wanted.lease)
 
 
 def _take(holds: dict[str, Hold], node: str, gpus: int, lease: str) -> None:

@@ -246,3 +246,12 @@ def test_many_losses_at_once_are_not_believed_at_first(
     lost: int, watched: int, stops: bool
 ) -> None:
     assert too_many_lost(lost, watched) is stops
+
+
+def test_a_node_that_must_boot_first_is_waited_for_so_much_longer() -> None:
+    booting = replace(HOME, offer=replace(HOME.offer, attributes=(("bootSeconds", "240"),)))
+    waiting = Evidence(seen(Phase.PENDING), None, phase_age_s=360.0)
+    assert judge(booting, waiting, PATIENCE, NOW).verdict is Verdict.KEEP
+    assert judge(HOME, waiting, PATIENCE, NOW).closing is ClosingReason.WITHDRAWN
+    late = judge(booting, replace(waiting, phase_age_s=361.0), PATIENCE, NOW)
+    assert late.closing is ClosingReason.WITHDRAWN

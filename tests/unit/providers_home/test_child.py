@@ -58,6 +58,7 @@ def test_labels_of_job_and_pod() -> None:
         "overspill.dev/lease": request.key,
         "overspill.dev/attempt": "1",
         "overspill.dev/cluster": "0123abcd",
+        "overspill.dev/provider": "home",
     }
     assert job["metadata"]["labels"] == {"kueue.x-k8s.io/queue-name": "gpus", **ours}
     assert job["spec"]["template"]["metadata"]["labels"] == {

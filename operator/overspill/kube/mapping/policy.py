@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from overspill.core.sla import Budget, Reservation, SlaClass
-from overspill.core.snapshot import ProviderAccount
+from overspill.core.snapshot import GrownPool, ProviderAccount
 from overspill.core.vocabulary import (
     BudgetPeriod,
     CapacityType,
@@ -47,6 +47,7 @@ def read_account(obj: Mapping[str, Any]) -> ProviderAccount:
         suspended=spec.flag("suspended"),
         status=root.mapping("status"),
         reference_rates_usd=_rates(spec.inside("referenceRatesUSD")),
+        pool=_pool(spec.inside("pool")) if spec.has("pool") else None,
         **_node_health(spec.inside("nodeHealth")),
     )
 
@@ -61,6 +62,19 @@ def _credentials(spec: Fields) -> tuple[str, str] | None:
         return None
     ref = spec.inside("credentialsSecretRef")
     return ref.required("namespace"), ref.required("name")
+
+
+def _pool(pool: Fields) -> GrownPool:
+    labels = {key: str(value) for key, value in pool.mapping("nodeSelector").items()}
+    return GrownPool(
+        node_selector=tuple(sorted(labels.items())),
+        gpu_model=pool.required("gpuModel"),
+        gpu_count=pool.number("gpuCount", 1),
+        max_nodes=pool.number("maxNodes", 1),
+        boot=pool.span("bootSeconds", timedelta(minutes=5)),
+        instance_type=pool.text("instanceType"),
+        usd_per_node_hour=pool.decimal("usdPerNodeHour"),
+    )
 
 
 def _rates(rates: Fields) -> dict[str, Decimal]:

@@ -52,9 +52,11 @@ chaos: venv ## Money safety under faults: model, simulated histories, crashes, s
 chaos-full: venv ## The same with 10,000 histories, 500 double crashes and the larger models
 	@$(PY) -m benchmarks.chaos --seeds 10000 --pairs 500 --large
 
-.PHONY: markets-tour
+.PHONY: markets-tour markets-matrix
 markets-tour: venv ## One job on every market in turn through the operator; books against ledgers
 	@$(PY) -m benchmarks.markets_tour
+markets-matrix: venv ## Market by check: the contract kit, the official files, the makers' clients
+	@$(PY) -m benchmarks.markets_matrix
 
 .PHONY: lint
 lint: venv ## ruff, mypy --strict, import-linter

@@ -30,6 +30,14 @@ COMMON: Mapping[str, str] = {
 """Settings that every market knows, for a market on this machine."""
 
 
+PATIENT: Mapping[str, str] = {
+    "OVERSPILL_LEASE_DURATION_S": "30",
+    "OVERSPILL_RENEW_DEADLINE_S": "20",
+    "OVERSPILL_RETRY_PERIOD_S": "1",
+}
+"""Many markets on one small machine are slow: that must not cost the operator its leadership."""
+
+
 @dataclass(frozen=True)
 class Needs:
     """What one market's account asks for. `{key}` in a secret is the sandbox's key."""
@@ -110,7 +118,7 @@ def market_stack(
             for manifest in account_of(market, sandbox):
                 apply(cluster, manifest)
         token = cluster.token_kubeconfig(NAMESPACE, "overspill")
-        settings = {**report_urls(sandbox), **(environment or {})}
+        settings = {**PATIENT, **report_urls(sandbox), **(environment or {})}
         operator = OperatorProcess.start(token, workdir, settings)
         with Stack(cluster, sandbox, operator) as running:
             operator.wait_ready()

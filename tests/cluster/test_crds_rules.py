@@ -38,7 +38,7 @@ class Case:
 
 JOB, SERVICE, BY = "gpujob-training", "gpujob-inference", "gpujob-finish-by"
 LEASE, HOME, MARKET = "gpulease-rented", "gpuprovider-home", "gpuprovider-market"
-CLASS, BUDGET = "slaclass", "gpubudget"
+POOL, CLASS, BUDGET = "gpuprovider-pool", "slaclass", "gpubudget"
 CONTAINER = "spec.template.spec.containers.0"
 LIMIT = f"{CONTAINER}.resources.limits"
 IN_30_DAYS = "2026-12-25T00:00:00Z"
@@ -121,8 +121,11 @@ RULES = (
          "spec.type"),
     Case("home needs ratesUSD", HOME, {"spec.ratesUSD": {"*": "0"}},
          {"spec.ratesUSD": {"h100": "1"}}, "spec.ratesUSD"),
-    Case("ratesUSD, referenceRatesUSD and nodeHealth belong", MARKET, {},
+    Case("ratesUSD, referenceRatesUSD, nodeHealth and pool belong", MARKET, {},
          {"spec.ratesUSD": {"*": "1"}}, "spec.type"),
+    Case("give usdPerNodeHour, or instanceType", POOL, {"spec.pool.usdPerNodeHour": GONE},
+         {"spec.pool.usdPerNodeHour": GONE, "spec.pool.instanceType": GONE},
+         "spec.pool.usdPerNodeHour"),
     Case("trustTier Own is home's", MARKET, {"spec.trustTier": "Cloud"},
          {"spec.trustTier": "Own"}, "spec.trustTier"),
     Case("capacityType Own is home's", MARKET, {"spec.capacityType": "Reserved"},
@@ -133,6 +136,8 @@ RULES = (
          {"spec.nodeHealth.lostSeconds": 20}, "spec.nodeHealth.lostSeconds"),
     Case(MORE, MARKET, {"spec.limits.maxHourlyUSD": "0.5"},
          {"spec.limits.maxHourlyUSD": "0"}, "spec.limits.maxHourlyUSD"),
+    Case(MORE, MARKET, {"spec.limits.maxExposureUSD": "0.5"},
+         {"spec.limits.maxExposureUSD": "0"}, "spec.limits.maxExposureUSD"),
     # SLAClass and GPUBudget
     Case("metadata.name is at most 63", CLASS, {"metadata.name": "a" * 63},
          {"metadata.name": "a" * 64}, "<nil>"),

@@ -4,6 +4,7 @@
     ├── ProviderError               an answer of a market, or none
     │   ├── NoCapacity              definitive no: try the next offer
     │   ├── OfferRejected           definitive no for this offer only
+    │   │   └── WorkloadRejected    definitive no for this workload at every offer
     │   ├── InsufficientFunds       definitive no: the account must be topped up
     │   ├── AuthRejected            definitive no: the credentials must be mended
     │   ├── LeaseNotFound           the market does not know this lease
@@ -40,6 +41,10 @@ class NoCapacity(ProviderError):  # noqa: N818  (named by what to do next)
 
 class OfferRejected(ProviderError):  # noqa: N818
     """This offer or request was refused for good: take another one."""
+
+
+class WorkloadRejected(OfferRejected):
+    """The workload itself was refused: no other offer would take it. The user must correct it."""
 
 
 class InsufficientFunds(ProviderError):  # noqa: N818

@@ -14,15 +14,17 @@ from overspill.core.errors import (
     ProviderError,
     RateLimited,
     Unavailable,
+    WorkloadRejected,
 )
 from overspill.core.lease import Handle, Lease
+from overspill.core.portability import Portability
 from overspill.core.vocabulary import ClosingReason, LeaseState
 from overspill.engine.context import Engine
 from overspill.engine.gate import GatedProvider
 from overspill.engine.memory import StepMemo
 from overspill.engine.records import close_lease, record_lease
 from overspill.engine.requests import SecretProblem, open_request
-from overspill.engine.wanted import unwanted
+from overspill.engine.wanted import cached_job, unwanted
 from overspill.ports import IdempotencyClass, OpenStep
 
 log = logging.getLogger(__name__)
@@ -262,4 +264,9 @@ async def _take(engine: Engine, lease: Lease, step: OpenStep) -> None:
 async def _refused(engine: Engine, lease: Lease, error: ProviderError) -> None:
     until = engine.clock.monotonic() + engine.settings.refused_offer_s
     engine.memory.excluded[(lease.job.uid, lease.provider, lease.offer.offer_id)] = until
+    job = cached_job(engine, lease)
+    if isinstance(error, WorkloadRejected) and job is not None:
+        # No other node would take it: told to the user, not tried on one node after the other.
+        told = f"the pod template is refused: {error}"
+        engine.memory.portability[(job.ref.uid, job.generation)] = Portability(None, (told,), told)
     await close_lease(engine, lease, ClosingReason.REJECTED, str(error)[:512])

@@ -26,6 +26,7 @@ from overspill.core.errors import (
     OpenUncertain,
     OverspillError,
     Unavailable,
+    WorkloadRejected,
 )
 from overspill.core.lease import Handle
 from overspill.core.observation import HeldLease, Observation
@@ -264,6 +265,8 @@ class InCluster:
             raise OpenUncertain(told, provider=self.name) from error
         if "cannot create resource" in str(error):  # RBAC, unlike a quota's 403, bars every offer
             raise AuthRejected(str(error), provider=self.name) from error
+        if _is_malformed(error):  # unlike what an admission policy denies, which may pass later
+            raise WorkloadRejected(str(error), provider=self.name) from error
         raise OfferRejected(str(error), provider=self.name) from error
 
     async def _fresh_job(self, child: Child) -> Mapping[str, Any] | None:
@@ -305,6 +308,11 @@ class InCluster:
 
     def _unavailable(self, doing: str, what: str) -> Unavailable:
         return Unavailable(f"{doing} {what}: the API server did not answer", provider=self.name)
+
+
+def _is_malformed(error: OverspillError) -> bool:
+    """The API server could not make a Job of the template, on whatever node."""
+    return getattr(error, "status", 0) in (400, 422) and "denied" not in str(error)
 
 
 def _jobs_path(namespace: str) -> str:

@@ -15,6 +15,7 @@ from overspill.core.errors import (
     OpenUncertain,
     ProviderError,
     RateLimited,
+    WorkloadRejected,
 )
 from overspill.core.job import Job
 from overspill.core.lease import Lease
@@ -114,6 +115,16 @@ async def test_a_definitive_no_closes_it_and_leaves_the_offer_out(
     assert found.closing is not None
     assert (found.state, found.closing.reason) == (LeaseState.CLOSING, ClosingReason.REJECTED)
     assert (JOB.ref.uid, "akash", "a1") in world.engine.memory.excluded
+
+
+async def test_a_workload_that_no_offer_takes_is_refused_once_and_not_offer_by_offer(
+    world: World,
+) -> None:
+    market = await opened(world)
+    market.fails = WorkloadRejected("spec.template is no pod")
+    await step(world)
+    (known,) = world.engine.memory.portability.values()
+    assert "spec.template is no pod" in known.invalid
 
 
 async def test_a_rate_limit_was_not_executed_and_the_next_send_has_a_new_permit(

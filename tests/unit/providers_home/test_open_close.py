@@ -14,6 +14,7 @@ from overspill.core.errors import (
     OverspillError,
     ProviderError,
     Unavailable,
+    WorkloadRejected,
 )
 from overspill.core.lease import Handle
 from overspill.kube.answers import Refused
@@ -86,7 +87,11 @@ async def test_a_strangers_job_of_that_name_is_not_adopted(
         pytest.param(
             Refused("POST: exceeded quota: gpus", status=403), OfferRejected, id="a quota is full"
         ),
-        pytest.param(Refused("POST: spec invalid", status=422), OfferRejected, id="invalid"),
+        pytest.param(Refused("POST: spec invalid", status=422), WorkloadRejected, id="invalid"),
+        pytest.param(Refused("POST: no Job", status=400), WorkloadRejected, id="no shape of a Job"),
+        pytest.param(
+            Refused("POST: a policy denied request", status=422), OfferRejected, id="a policy"
+        ),
         pytest.param(Gone("POST: namespaces not found"), OfferRejected, id="namespace gone"),
         pytest.param(
             Refused('POST: User "x" cannot create resource "jobs"', status=403),
@@ -100,8 +105,9 @@ async def test_a_refusal_is_definitive_and_in_the_servers_words(
 ) -> None:
     api.fail(Fault("create", JOBS, answer))
 
-    with pytest.raises(expected, match=r"^POST: "):
+    with pytest.raises(expected, match=r"^POST: ") as refused:
         await provider.open(home_request())
+    assert type(refused.value) is expected
 
 
 async def test_a_gang_brings_its_service(api: FakeApi, provider: InCluster) -> None:

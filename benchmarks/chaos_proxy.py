@@ -102,6 +102,7 @@ def _lines(world: World, done: Sequence[Case]) -> list[Line]:
     failed = sum(1 for case in done if case.violations)
     beyond = [case for case in done if case.rules.beyond]
     surplus = sum(case.surplus for case in beyond)
+    longest = max((case.surplus_s for case in beyond), default=0.0)
     left = sum(1 for case in beyond if any(v.startswith("leak") for v in case.violations))
     untouched = sum(1 for case in done if not case.lane.struck)
     restarts = sum(world.exits.values())
@@ -110,7 +111,7 @@ def _lines(world: World, done: Sequence[Case]) -> list[Line]:
         Line("L4 0 leaks, 0 doubles", f"{money} in {told}", money == 0),
         Line(
             "L4 surplus beyond the quarantine is ended",
-            f"{surplus} doubles in {len(beyond)} cases, {left} left at rest",
+            f"{surplus} in {len(beyond)} cases, the longest {longest:.0f} s, {left} left at rest",
             left == 0,
         ),
         Line("L4 0 wrongful terminations", f"{found['I6']} in {len(done)} cases", not found["I6"]),

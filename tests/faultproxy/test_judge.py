@@ -1,13 +1,20 @@
 """The judge finds each kind of wrong, and finds nothing in a case that went well."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from overspill.sandbox.ledger import Entry, Event
 from overspill.testing.faultproxy.audit import Audit, Record
-from overspill.testing.faultproxy.judge import Evidence, doubled, strangers, verdict
+from overspill.testing.faultproxy.judge import (
+    Evidence,
+    doubled,
+    longest_double_s,
+    strangers,
+    verdict,
+)
 
 SPACE, KEY = "case-1", "gl-0123abcd-0123456789abcdef01"
 COLUMNS = {"market": "vast", "at": "", "wall": 0.0}
@@ -133,6 +140,14 @@ def test_beyond_the_quarantine_a_double_is_allowed_to_have_lived():
     seen.entries[2:2] = [entry(9, Event.CREATED, "32"), entry(10, Event.CLOSED, "32")]  # type: ignore[index]
     assert verdict(seen, SPACE, beyond=True) == []
     assert len(doubled(seen, {KEY})) == 1
+
+
+def test_how_long_a_double_lived():
+    seen = good()
+    lives = [(1, Event.CREATED, "31"), (4, Event.CREATED, "32"), (9, Event.CLOSED, "32")]
+    seen.entries = [replace(entry(at, event, id_), wall=float(at)) for at, event, id_ in lives]
+    assert longest_double_s(seen, {KEY}) == 5
+    assert longest_double_s(seen, {"another"}) == 0
 
 
 def test_copies_of_the_proxy_are_not_counted_as_sends():

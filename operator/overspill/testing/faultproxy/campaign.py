@@ -16,6 +16,7 @@ from overspill.testing.faultproxy.judge import (
     is_over,
     is_settled,
     keys_of,
+    longest_double_s,
     strangers,
     verdict,
 )
@@ -44,6 +45,8 @@ class Case:
     violations: list[str] = field(default_factory=list)
     surplus: int = 0
     """Keys that had two things at a market for a while; a violation unless the set is `beyond`."""
+    surplus_s: float = 0.0
+    """How long the longest of these doubles lived."""
 
     @property
     def replay(self) -> str:
@@ -91,6 +94,7 @@ def run_wave(world: World, wave: Sequence[Case]) -> Wave:
     for c in wave:
         c.violations = verdict(seen, c.namespace, beyond=c.rules.beyond)
         c.surplus = len(doubled(seen, keys_of(seen, c.namespace)))
+        c.surplus_s = longest_double_s(seen, keys_of(seen, c.namespace))
     wave[0].violations += strangers(seen)
     world.proxies.use({})
     if names := [f"namespace/{c.namespace}" for c in wave if not c.violations]:

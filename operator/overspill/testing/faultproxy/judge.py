@@ -103,6 +103,25 @@ def doubled(seen: Evidence, keys: Iterable[str]) -> list[str]:
     return [f"I2: {twice[key]} under {key}" for key in keys if key in twice]
 
 
+def longest_double_s(seen: Evidence, keys: Iterable[str]) -> float:
+    """How long, at most, a market held more than one thing under one of these keys."""
+    mine, longest = set(keys), 0.0
+    held: dict[str, set[str]] = defaultdict(set)
+    since: dict[str, float] = {}
+    for entry in seen.entries:
+        if entry.key not in mine or entry.event not in (ledger.Event.CREATED, ledger.Event.CLOSED):
+            continue
+        if entry.event == ledger.Event.CREATED:
+            held[entry.key].add(entry.id)
+        else:
+            held[entry.key].discard(entry.id)
+        if len(held[entry.key]) > 1:
+            since.setdefault(entry.key, entry.wall)
+        elif entry.key in since:
+            longest = max(longest, entry.wall - since.pop(entry.key))
+    return longest
+
+
 def _miscounted(seen: Evidence, lease: Object) -> list[str]:
     """I4 and the truth of cost, for one lease at a market."""
     key, status = lease["metadata"]["name"], lease.get("status") or {}

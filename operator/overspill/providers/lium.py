@@ -167,10 +167,11 @@ class Lium:
         return min(await self._ids_of(key), default="")
 
     async def _rented(self, request: OpenRequest, handle: Handle) -> OpenStep:
-        try:
-            pod = await self._api.pod(handle.external_id)
-        except LeaseNotFound:
+        # the list is known to tell price and end; of a single read nobody says so
+        listed = [pod for pod in await self._api.pods() if pod.id == handle.external_id]
+        if not listed:
             return self._not_yet(handle)
+        pod = listed[0]
         self._unseen.pop(pod.id, None)
         if pod.status.upper() in NEVER_BEGAN | OVER:
             await self._drop(pod.id)

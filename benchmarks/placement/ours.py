@@ -45,6 +45,8 @@ CLASS = SlaClass(
 REF = JobRef("benchmark", "job", "uid-job")
 RICH = Decimal(1_000_000)
 ONE = ((1, 1),)
+NOTHING = 1e-9
+"""A figure of zero would read as: not told."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ def _offer(view: View, index: int) -> Offer:
     """The move of the checkpoint is its egress: one GiB stands for all of it."""
     place = view.world.places[index]
     moved = 0.0 if index == view.place else view.world.egress_usd(view.last, index)
+    moved = moved or NOTHING
     return replace(
         _plain(_World(view.world), index),
         price_usd_per_hour=Decimal(str(view.price(index))),
@@ -175,11 +178,21 @@ class _World:
 @lru_cache(maxsize=64)
 def _accounts(wrapped: _World) -> dict[str, ProviderAccount]:
     return {
-        p.name: ProviderAccount(
-            p.name, ProviderType.VAST, capacity_type=KINDS[p.kind], cold_start=timedelta(0)
+        place.name: ProviderAccount(
+            place.name,
+            ProviderType.VAST,
+            capacity_type=KINDS[place.kind],
+            cold_start=timedelta(0),
+            egress_usd_per_gib=Decimal(str(_usual_move(wrapped.world, index))),
         )
-        for p in wrapped.world.places
+        for index, place in enumerate(wrapped.world.places)
     }
+
+
+def _usual_move(world: World, target: int) -> float:
+    """The mean over where a checkpoint may come from."""
+    others = [i for i in range(len(world.places)) if i != target]
+    return sum(world.egress_usd(i, target) for i in others) / max(1, len(others))
 
 
 @lru_cache(maxsize=1024)

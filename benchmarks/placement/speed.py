@@ -73,7 +73,7 @@ def measured() -> list[Timed]:
 
 
 def market(jobs: int, places: int, days: int = 0) -> Snapshot:
-    """Jobs that may only be rented, on places of five accounts; `days` of past, half with deadlines."""
+    """Jobs that must be rented, at five accounts; with a past, half of them have deadlines."""
     dice = random.Random(7)  # noqa: S311  (a world to measure on, no secret)
     accounts = {
         f"m{i}": ProviderAccount(f"m{i}", ProviderType.VAST, capacity_type=TYPES[i % 3])

@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     report_tls_cert: Path | None = Field(None, description="PEM certificate of the endpoint.")
     report_tls_key: Path | None = Field(None, description="PEM key of the endpoint.")
     metrics_listen: str = Field("0.0.0.0:8080", description="Where /metrics and probes listen.")
+    records_listen: str = Field(
+        "127.0.0.1:8081", description="Where decision records are read, on loopback; empty: not."
+    )
     cluster_secret: SecretStr = Field(
         SecretStr(""), description="Key of report tokens; from a Secret of the chart."
     )

@@ -32,6 +32,7 @@ from overspill.ports import NodeState, PodState
 from overspill.providers._catalog import Catalog
 from overspill.providers.in_cluster import Beside
 from overspill.serve import app as serving
+from overspill.serve import records
 from overspill.serve.book import ReportBook
 from overspill.serve.health import Pulse, old_watches
 from overspill.settings import Settings
@@ -77,6 +78,9 @@ class Process:
         options = self._serve_options()
         door = serving.report_app(options, self.book, self, self.clock)
         self._serving = await serving.start(options, door, self.not_live, self.not_ready)
+        self._records = await records.serve(
+            self.settings.records_listen, self.engine.memory.shelf.find
+        )
         self._run("truth", truth.run())
         self._run("home", self.home.run())
         self._run("election", self.elector.run())
@@ -91,6 +95,8 @@ class Process:
         await self.elector.release()
         self.pulse.stop()
         await self._serving.stop()
+        if self._records is not None:
+            await self._records.cleanup()
         await self.verbs.close()
 
     def is_leader(self) -> bool:

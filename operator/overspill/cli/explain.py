@@ -1,6 +1,7 @@
 """`explain JOB`: where it runs, why there, what that costs line by line, and who lost and why.
 
-Everything printed stands in the GPUJob's status; money that flows is taken from the ledger.
+Everything printed stands in the GPUJob's status; money that flows is taken from the ledger. With a
+decision record (`cli/record`) the decision is made again here, as it was or with one wish changed.
 """
 
 import argparse
@@ -8,12 +9,14 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from overspill.cli import render, times
+from overspill.cli import record, render, times
 from overspill.cli.cluster import Cluster, Json, connect
+from overspill.cli.errors import CliError
 from overspill.cli.money import Money, leases_of, reference_rates, tally
 from overspill.cli.options import add_cluster_flags, add_output_flag, target
 from overspill.cli.render import Column, usd
@@ -50,15 +53,46 @@ def add(subparsers: Any) -> None:
         description="Prints the last decision about a GPUJob: what was chosen, its price line by "
         "line, every group of offers that lost with its reason, and all attempts so far.",
     )
-    parser.add_argument("job", metavar="JOB")
+    parser.add_argument("job", metavar="JOB", nargs="?")
+    record.add_flags(parser)
     add_cluster_flags(parser)
     add_output_flag(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Reads the job and its leases once and prints."""
+    """Reads the job and its leases once and prints; with a record, what comes out of it."""
+    if args.replay:
+        return replay(args.replay, what_if=args.what_if, now=times.now())
+    if not args.job:
+        raise CliError("Name a GPUJob, or a file with --replay.")
     cluster = connect(target(args))
-    return explain(cluster, args.job, as_json=args.output == "json", now=times.now())
+    if args.record:
+        found = record.fetch(args.operator, cluster.namespace, args.job)
+        print(f"The decision about {args.job} is in {record.save(found, args.record)}.")
+        return 0
+    code = explain(cluster, args.job, as_json=args.output == "json", now=times.now())
+    if args.what_if and args.output != "json":
+        found = record.fetch(args.operator, cluster.namespace, args.job)
+        record.print_changes(render.console(), record.read(found))
+    return code
+
+
+def replay(path: Path, *, what_if: bool, now: datetime) -> int:
+    """Makes a recorded decision again and says whether it is the same."""
+    found = record.load(path)
+    again = record.read(found)
+    out, decision = render.console(), record.again(again)
+    _decision(out, decision, now)
+    is_same = decision == found.get("decision")
+    out.print(
+        "\nThe same decision came out again."
+        if is_same
+        else "\nThis is not the recorded decision: another version of the rules made that one.",
+        style="bold",
+    )
+    if what_if:
+        record.print_changes(out, again)
+    return 0 if is_same else 1
 
 
 def explain(cluster: Cluster, name: str, *, as_json: bool, now: datetime) -> int:

@@ -38,7 +38,7 @@ from overspill.core.reasons import Reason
 from overspill.core.sla import SlaClass
 from overspill.core.snapshot import JobFacts, Snapshot
 from overspill.core.statusparts import usd
-from overspill.core.vocabulary import Burst, ProviderType
+from overspill.core.vocabulary import Burst, CapacityType, ProviderType
 
 STARVING = timedelta(minutes=30)
 """Who waited this long for home keeps the nodes nearest to fitting from later jobs."""
@@ -122,8 +122,12 @@ class _Plan:
         return self._left_waiting(search, ranking)
 
     def _advised(self, search: Search, ranking: Ranking, found: Fit) -> Advice | None:
-        """The policy's word, where it has one that is not `found` itself. Home is taken at once."""
-        if found.candidate.is_home or not self._advisor.is_asked(search.case, search.terms):
+        """The policy's word, where it has one that is not `found` itself.
+
+        What is ours and free is taken at once.
+        """
+        is_own = found.candidate.offer.capacity_type is CapacityType.OWN
+        if is_own or not self._advisor.is_asked(search.case, search.terms):
             return None
         advice = self._advisor.place(search, ranking, found.candidate)
         if advice is None:

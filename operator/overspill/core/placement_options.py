@@ -8,6 +8,7 @@ because waiting for it may pay; who fails for another reason is no option. Calle
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from overspill.core.lease import Lease
 from overspill.core.placement_candidate import Candidate
@@ -48,6 +49,8 @@ class Spot:
     """Of what is held there, where nobody takes it back; None: as the past of the place says."""
     fit: Fit | None = None
     is_held: bool = False
+    usual_move: float = 0.0
+    """USD to bring data and checkpoint there from anywhere, once there is one."""
 
     def option(self, past: Past, gang: Gang, now: datetime) -> Option:
         """As the policy sees it."""
@@ -68,14 +71,13 @@ class Spot:
         """What there is to learn from."""
         track = past.tracks.get(self.place) or Track(self.place, (), ())
         lives = past.lives.get(self.place, ())
-        return Studied(track, lives, _digits(self.entry), self.losses_per_hour)
+        return Studied(track, lives, _digits(self.usual_move), self.losses_per_hour)
 
 
 def spots_of(
     search: Search, candidates: Iterable[Candidate], past: Past, held: Lease | None
 ) -> Mapping[Place, Spot]:
     """What these candidates are to the job now, one for every place that has a past."""
-    gang = gang_of(search)
     found: dict[Place, Spot] = {}
     for candidate in candidates:
         place = place_of(candidate.offer, is_home=candidate.is_home)
@@ -86,13 +88,15 @@ def spots_of(
             search.allowance = allowance_to_move(search.case, held, candidate)
         fit = search.attempt(candidate)
         if isinstance(fit, Fit):
-            found[place] = _spot(candidate, place, past, gang, fit)
+            found[place] = _spot(search, candidate, place, past, fit)
         elif fit.reason in AWAY and known is None:
-            found[place] = _spot(candidate, place, past, gang, None)
+            found[place] = _spot(search, candidate, place, past, None)
     return found
 
 
-def held_spot(lease: Lease, priced: Quote, candidate: Candidate, past: Past) -> Spot:
+def held_spot(
+    search: Search, lease: Lease, priced: Quote, candidate: Candidate, past: Past
+) -> Spot:
     """The place where the job runs; any candidate of that account tells its lives."""
     place = known_as(lease, past.tracks)
     price = lease.price_usd_per_hour
@@ -104,6 +108,7 @@ def held_spot(lease: Lease, priced: Quote, candidate: Candidate, past: Past) -> 
         place.capacity_type in RELIABLE,
         _losses(place, candidate),
         is_held=True,
+        usual_move=_usual_move(search, candidate),
     )
 
 
@@ -112,14 +117,29 @@ def gang_of(search: Search) -> Gang:
     return Gang(search.needs.gpu.count, search.needs.num_nodes)
 
 
-def _spot(candidate: Candidate, place: Place, past: Past, gang: Gang, fit: Fit | None) -> Spot:
-    steady = fit is not None and not place.is_home and place.capacity_type in RELIABLE
+def _spot(search: Search, candidate: Candidate, place: Place, past: Past, fit: Fit | None) -> Spot:
+    steady = fit is not None and place.capacity_type in RELIABLE
     if steady:
-        up = share(past, past.tracks[place], gang)
+        up = share(past, past.tracks[place], gang_of(search))
         steady = up >= past.tuning.dependable_share
-    losses = _losses(place, candidate)
-    start = float(candidate.start_h)
-    return Spot(place, float(candidate.price), candidate.entry, start, steady, losses, fit)
+    return Spot(
+        place,
+        float(candidate.price),
+        candidate.entry,
+        float(candidate.start_h),
+        steady,
+        _losses(place, candidate),
+        fit,
+        usual_move=_usual_move(search, candidate),
+    )
+
+
+def _usual_move(search: Search, candidate: Candidate) -> float:
+    """The account's prior is of any move, the offer's own figure of the one from here."""
+    job, account = search.case.job, candidate.market.account
+    moved = job.data_gib + (job.checkpoint.size_gib if job.checkpoint else 0)
+    told = account.egress_usd_per_gib if account else Decimal(0)
+    return float(moved * (told or candidate.offer.egress_usd_per_gib))
 
 
 def _digits(usd: float) -> float:

@@ -94,7 +94,7 @@ class Advisor:
         alike = [c for c in ranking.candidates if c.preference[1:] == same.preference[1:]]
         there = next((c for c in alike if c.offer.provider == lease.provider), same)
         priced = quote(lease.offer, there.market, search.needs, search.terms)
-        held = held_spot(lease, priced, there, self._past)
+        held = held_spot(search, lease, priced, there, self._past)
         spots = dict(spots_of(search, alike, self._past, lease))
         spots[held.place] = held
         began = lease.active_since or self._now

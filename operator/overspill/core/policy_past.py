@@ -86,7 +86,7 @@ class Track:
     def then(self, seen: Seen, oldest: int) -> "Track":
         """The past with one more change, less what is older than `oldest`."""
         first = max(0, bisect_right(self.changes, oldest, key=_step) - 1)
-        mark = hash((self.marks[-1] if self.marks else self.place, seen))
+        mark = _mark(self.marks[-1] if self.marks else self.place, seen)
         return Track(self.place, (*self.changes[first:], seen), (*self.marks[first:], mark))
 
     def count(self, step: int) -> int:
@@ -130,6 +130,18 @@ class Track:
                 ups.extend([self.holds(seen, gang)] * lasted)
                 paid += self.price(seen, gang) * lasted
         return tuple(ups), paid / len(ups) if ups else 0.0
+
+
+def track_of(place: Place, changes: Iterable[Seen]) -> Track:
+    """A track of these changes, oldest first."""
+    changes, marks = tuple(changes), list[int]()
+    for seen in changes:
+        marks.append(_mark(marks[-1] if marks else place, seen))
+    return Track(place, changes, tuple(marks))
+
+
+def _mark(before: object, seen: Seen) -> int:
+    return hash((before, seen))
 
 
 def losses_of(lives: Mapping[Place, tuple[Lived, ...]], provider: str) -> tuple[float, int]:

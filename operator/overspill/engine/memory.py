@@ -14,6 +14,7 @@ from overspill.core.policy_past import Past
 from overspill.core.portability import Portability
 from overspill.core.reasons import Reason
 from overspill.core.vocabulary import Phase, TrustTier
+from overspill.engine.record import Shelf
 
 
 @dataclass(slots=True)
@@ -82,6 +83,8 @@ class Memory:
     """When a lease that is not open yet was first looked at."""
     past: Past = field(default_factory=Past)
     """What was seen of every place; bounded by itself."""
+    shelf: Shelf = field(default_factory=Shelf)
+    """The latest decisions and what they were made from; bounded by itself."""
 
     def note(self, lease: str, observation: Observation, now: float) -> bool:
         """Keeps an observation; True when its phase changed."""

@@ -77,19 +77,20 @@ async def place_once(engine: Engine) -> None:
     if not engine.leader.is_leader or not engine.cluster.view().synced:
         return
     await engine.accounts.follow(list(engine.cluster.view().accounts.values()))
-    seen = await snapshot(engine)
+    seen, now = await snapshot(engine), engine.clock.now()
     with PLAN_SECONDS.time():
-        decisions = await engine.off_loop(plan, seen, engine.clock.now())
+        decisions = await engine.off_loop(plan, seen, now)
     limit = asyncio.Semaphore(PARALLEL)
 
     async def bounded(decision: Decision) -> None:
         async with limit:
             await _apply(engine, decision)
 
+    news = [decision for decision in decisions if _is_news(engine, decision)]
+    engine.memory.shelf.keep(now, seen, news)
     async with asyncio.TaskGroup() as group:
-        for decision in decisions:
-            if _is_news(engine, decision):
-                group.create_task(bounded(decision))
+        for decision in news:
+            group.create_task(bounded(decision))
 
 
 def _is_news(engine: Engine, decision: Decision) -> bool:

@@ -49,10 +49,10 @@ async def start(
     try:
         if door is not None and options.report_listen:
             runners.append(await _running(door))
-            report_port = await _listen(runners[-1], options.report_listen, server_tls(options))
+            report_port = await listen(runners[-1], options.report_listen, server_tls(options))
         if options.metrics_listen:
             runners.append(await _running(metrics_app(live, ready)))
-            metrics_port = await _listen(runners[-1], options.metrics_listen, None)
+            metrics_port = await listen(runners[-1], options.metrics_listen, None)
     except BaseException:
         for runner in runners:
             await runner.cleanup()
@@ -100,7 +100,8 @@ async def _running(app: web.Application) -> web.AppRunner:
     return runner
 
 
-async def _listen(runner: web.AppRunner, address: str, tls: ssl.SSLContext | None) -> int:
+async def listen(runner: web.AppRunner, address: str, tls: ssl.SSLContext | None) -> int:
+    """Opens a socket at host:port and gives its port. Raises OSError, ValueError."""
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit():
         raise ValueError(f"{address!r} is not an address to listen on; write host:port")

@@ -68,6 +68,7 @@ class OperatorProcess:
         """Starts a replica and returns at once; `wait_ready` waits until it is synced."""
         ports = {
             "OVERSPILL_METRICS_LISTEN": f"127.0.0.1:{free_port()}",
+            "OVERSPILL_RECORDS_LISTEN": f"127.0.0.1:{free_port()}",
             "OVERSPILL_REPORT_LISTEN": f"0.0.0.0:{free_port()}",
             "OVERSPILL_CLUSTER_SECRET": "a secret of this test alone",
         }

@@ -200,7 +200,7 @@ def rented(
     monkeypatch.setattr(doctor_live, "examined", lambda *_: well)
     monkeypatch.setattr(doctor_live, "LOOK_S", 0)
     monkeypatch.setattr(doctor_live, "PROOF_S", 0.05)
-    account = doctor_live.ProviderAccount("market", "Toy")
+    account = doctor_live.ProviderAccount("market", "Vast")
     return doctor_live._Run(cluster, account, Wish(**wish)).run(), cluster
 
 
@@ -267,7 +267,7 @@ def test_an_interrupted_run_leaves_no_job(monkeypatch: pytest.MonkeyPatch) -> No
         raise KeyboardInterrupt
 
     monkeypatch.setattr(doctor_live.time, "sleep", interrupted)
-    account = doctor_live.ProviderAccount("market", "Toy")
+    account = doctor_live.ProviderAccount("market", "Vast")
     with pytest.raises(KeyboardInterrupt):
         doctor_live._Run(cluster, account, Wish()).run()
     assert cluster.objects[Kind.JOB] == []

@@ -30,6 +30,8 @@ class Moments:
     bound: dict[str, float] = field(default_factory=dict)
     succeeded: dict[str, float] = field(default_factory=dict)
     ended: dict[str, float] = field(default_factory=dict)
+    told: dict[str, float] = field(default_factory=dict)
+    """Its first status of any kind."""
     phases: dict[str, str] = field(default_factory=dict)
 
 
@@ -91,5 +93,7 @@ class Follower:
     def _job(self, job: Mapping[str, Any]) -> None:
         name, phase = job["metadata"]["name"], (job.get("status") or {}).get("phase", "")
         self.seen.phases[name] = phase
+        if phase:
+            self.seen.told.setdefault(name, time.monotonic())
         if phase in ENDED:
             self.seen.ended.setdefault(name, time.monotonic())

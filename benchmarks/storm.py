@@ -84,7 +84,7 @@ async def _measure(bed: Bed, size: Size, workdir: Path) -> Result:
         result = Result(jobs=size.jobs, nodes=size.nodes)
         await _raw(verbs, result)
         token = bed.token_kubeconfig("overspill-system", "overspill")
-        operator = OperatorProcess.start(token, workdir, _default_settings())
+        operator = OperatorProcess.start(token, workdir, default_settings())
         try:
             await asyncio.to_thread(operator.wait_ready)
             await _storm(bed, verbs, operator, size, result)
@@ -95,7 +95,7 @@ async def _measure(bed: Bed, size: Size, workdir: Path) -> Result:
     return result
 
 
-def _default_settings() -> dict[str, str]:
+def default_settings() -> dict[str, str]:
     """Tests compress the intervals; here the product's own defaults are measured."""
     from overspill.settings import Settings  # noqa: PLC0415  (only names and defaults)
 
@@ -126,7 +126,7 @@ async def _storm(
     result.created = await load.create_all(verbs, load.jobs_path(NAMESPACE), bodies)
     result.seen = follower.seen
     result.restarts = await _until_ended(follower, operator, size)
-    await _quiet(bed, operator)
+    await quiet(bed, operator)
     later = await asyncio.to_thread(bed.metrics)
     result.written = writes.between(writes.scrape(scraped), writes.scrape(later))
     reads = (writes.scrape(each, writes.READS) for each in (scraped, later))
@@ -175,8 +175,8 @@ async def _until_ended(follower: Follower, operator: OperatorProcess, size: Size
     return starts
 
 
-async def _quiet(bed: Bed, operator: OperatorProcess) -> None:
-    """Leases are closed and children deleted after their job's end: these writes count too."""
+async def quiet(bed: Bed, operator: OperatorProcess) -> None:
+    """Waits until the operator writes nothing more: what follows a job's end counts too."""
     before, same = -1.0, 0
     while same < 3:
         await asyncio.sleep(2)

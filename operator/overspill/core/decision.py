@@ -62,3 +62,5 @@ class Decision:
     home_node: str = ""
     max_usd_per_hour: Decimal | None = None
     """What the lease may cost per hour at most; `hard_deadline` keeps the cap at this rate."""
+    generation: int | None = None
+    """The generation of the job that it was made for; None: not known."""

@@ -136,6 +136,7 @@ class Case:
         """A decision about this job."""
         if self.job.replicas > 1:
             message += f" (one of {self.job.replicas} replicas is placed)"
+        more["generation"] = self.job.generation
         return Decision(self.job.ref, action, reason, message, self.now, **more)
 
 

@@ -102,7 +102,12 @@ def _is_news(engine: Engine, decision: Decision) -> bool:
         return True
     if decision.action is Action.STAY:
         return False  # what led to the place is what people want to read
-    return (before.action, before.reason) != (decision.action, decision.reason)
+    return _gist(before) != _gist(decision)
+
+
+def _gist(decision: Decision) -> tuple[Action, str, int | None]:
+    """An answer to an edited job is news even when it is the old one: its status waits for it."""
+    return decision.action, decision.reason, decision.generation
 
 
 async def _apply(engine: Engine, decision: Decision) -> None:

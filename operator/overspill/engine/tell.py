@@ -8,6 +8,7 @@ from overspill.core.cost import job_cost
 from overspill.core.job import Job
 from overspill.core.jobstatus import Facts, Live
 from overspill.core.lease import Lease
+from overspill.core.outcome import outcome
 from overspill.core.reasons import Reason
 from overspill.core.telling import may_wait
 from overspill.engine.context import Engine
@@ -23,6 +24,8 @@ async def tell_job(engine: Engine, job_uid: str) -> None:
     if job.managed_by not in ("", "overspill.dev/operator"):
         return
     leases = engine.index.of(job_uid)
+    if _awaits_decision(engine, job, leases):
+        return  # placement tells at once what it decides
     now = engine.clock.now()
     document = jobstatus.status_document(_facts(engine, job, leases), now)
     if jobstatus.differs(job.status, document):
@@ -33,6 +36,19 @@ async def tell_job(engine: Engine, job_uid: str) -> None:
         await engine.cluster.record(JobStatus(job, document))
         await _ended(engine, job, document, leases)
     await _expire(engine, job)
+
+
+def _awaits_decision(engine: Engine, job: Job, leases: list[Lease]) -> bool:
+    """Whether all that could be told is the answer to an older spec.
+
+    Said under the new generation it would be untrue: a job that was mended is not Stalled.
+    """
+    decision = engine.memory.decisions.get(job.ref.uid)
+    if decision is None or decision.generation in (None, job.generation):
+        return False
+    if job.is_finished or outcome(job, leases) is not None:
+        return False
+    return jobstatus.current_lease(leases) is None
 
 
 def _facts(engine: Engine, job: Job, leases: list[Lease]) -> Facts:

@@ -8,10 +8,13 @@ import pytest
 
 from overspill.core import transition
 from overspill.core.job import Job
+from overspill.core.placement import plan
 from overspill.core.vocabulary import LeaseState, Phase
+from overspill.engine.place import _is_news
 from overspill.engine.tell import tell_job
 from overspill.ports import DeleteJob, Event
 from overspill.testing.placing import make_job, make_lease, rent
+from overspill.testing.placing import world as snapshot_of
 
 from .world import World
 
@@ -104,3 +107,19 @@ async def test_a_finished_job_is_deleted_after_its_ttl_and_not_before_its_leases
     world.put(replace(gone, has_finalizer=False))
     await told(world, thing)
     assert len(world.cluster.written(DeleteJob)) == 1
+
+
+async def test_the_answer_to_an_older_spec_is_not_told_as_the_answer_to_the_new_one(
+    world: World,
+) -> None:
+    thing = job(world, generation=2)
+    world.put(thing)
+    (old,) = plan(snapshot_of([thing], [], classes={}), world.clock.now())
+    world.engine.memory.decisions[thing.ref.uid] = replace(old, generation=1)
+    await told(world, thing)
+    assert world.statuses() == []
+    assert _is_news(world.engine, old), "the old answer to the new spec is news"
+    world.engine.memory.decisions[thing.ref.uid] = old
+    await told(world, thing)
+    assert [s.status["phase"] for s in world.statuses()] == ["Refused"]
+    assert not _is_news(world.engine, old)

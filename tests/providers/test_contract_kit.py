@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -78,6 +79,16 @@ class RepeatsWhatCosts(Toy):
             return await super().open(request)
         except OpenUncertain:
             return await super().open(request)
+
+
+class PaysAnything(Toy):
+    async def open(self, request: OpenRequest) -> OpenStep:
+        return await super().open(replace(request, max_usd_per_hour=Decimal(1000)))
+
+
+class KeepsWhatItRefuses(Toy):
+    async def _delete(self, box: str) -> None:
+        return
 
 
 class NeverCloses(Toy):
@@ -207,6 +218,10 @@ CATCHES: dict[str, tuple[type[Toy], ...]] = {
         RepeatsWhatCosts,
         ReadsWhatCosts,
         LosesItsKeys,
+    ),
+    "test_what_costs_more_than_the_cap_is_refused_and_nothing_is_left": (
+        PaysAnything,
+        KeepsWhatItRefuses,
     ),
     "test_close_ends_it_and_close_again_is_silent": (NeverCloses, ComplainsOfTheGone),
     "test_close_knows_a_lease_by_its_key_alone": (ClosesOnlyById, NeverCloses),

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Protocol
 
 import httpx
@@ -18,6 +19,8 @@ import pytest
 from overspill.core.errors import (
     AuthRejected,
     LeaseNotFound,
+    NoCapacity,
+    OfferRejected,
     OpenUncertain,
     ProviderError,
     RateLimited,
@@ -29,6 +32,9 @@ from overspill.ports import OpenRequest, OpenStep, Provider
 from overspill.testing.wire_faults import ELSEWHERE, EXECUTED, Fault, FaultyTransport
 
 MOST_STEPS = 60
+LEAST_USD = Decimal("0.000600")
+"""A cap that no market's GPU can be had for; in every market's smallest unit it is still more
+than nothing."""
 
 
 class Rig(Protocol):
@@ -144,6 +150,16 @@ class ProviderContract:
         assert step.is_complete
         assert lost >= 1
         assert await rig.open_things() == 1
+
+    async def test_what_costs_more_than_the_cap_is_refused_and_nothing_is_left(
+        self, rig: Rig
+    ) -> None:
+        request = replace(rig.request(), max_usd_per_hour=LEAST_USD)
+        with pytest.raises((NoCapacity, OfferRejected)):
+            await drive(rig, request)
+        await rig.pass_time(rig.provider.capabilities.list_lag)  # some markets end it in a while
+        assert await found_by_key(rig.provider, request.key) == []
+        assert await rig.open_things() == 0
 
     async def test_close_ends_it_and_close_again_is_silent(self, rig: Rig) -> None:
         step = await drive(rig, rig.request())

@@ -19,11 +19,14 @@ from overspill.core.decision import Action, Decision
 from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.placement import plan
+from overspill.core.policy_looks import look
+from overspill.core.policy_past import Past
 from overspill.core.reasons import Reason
 from overspill.core.snapshot import JobFacts, Snapshot
 from overspill.core.vocabulary import Burst
 from overspill.simulate.attempts import Running, Stay, lease_of, running, told
 from overspill.simulate.history import History
+from overspill.simulate.ledger import Ledger
 from overspill.simulate.scenario import Scenario
 from overspill.simulate.supply import HOME, Supply
 from overspill.simulate.waiting import Waiting
@@ -41,7 +44,7 @@ class Pace:
     """How finely time is cut."""
 
     step_s: float = 60.0
-    review_s: float = 600.0
+    review_s: float = 3600.0
     """How often it is asked whether a rented job should move."""
 
 
@@ -76,7 +79,8 @@ class _Replay:
     done: int = 0
     home_grew: bool = True
     markets_changed: bool = False
-    reviewed_s: float = 0.0
+    past: Past = field(default_factory=Past)
+    reviews: list[tuple[float, int, Running, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.supply = Supply(self.history)
@@ -85,6 +89,8 @@ class _Replay:
         self.waiting = Waiting(priorities)
         self.outside: dict[str, list[Running]] = defaultdict(list)
         self.inside: dict[str, list[Running]] = defaultdict(list)
+        self.ledger = Ledger(self.history)
+        self.firm = tuple(p.name for p in self.history.places if p.kind == "ondemand")
         self.last_submit_s = max((j.submit_s for j in self.history.jobs), default=0.0)
         self.to_come = len(self.runs)
         for run in self.runs:
@@ -101,6 +107,7 @@ class _Replay:
         while self.done < len(self.runs) and not self._is_hopeless(second):
             second = self._next_look()
             self._happen(second)
+            self._look(second)
             if self._must_ask(second):
                 self._decide(second)
             self.tell(self.done, second)
@@ -151,9 +158,12 @@ class _Replay:
         if run.now is not None and run.now.number == number:
             self._lose(run, second)
 
-    def _on_late(self, _second: float, run: Running) -> None:
-        if run.finished_s is None and not run.missed:
-            self._miss(run)
+    def _on_late(self, second: float, run: Running) -> None:
+        if run.finished_s is not None or run.missed:
+            return
+        if run.now is not None and self.scenario.late_goes_out and run.now.place not in self.firm:
+            self._leave(run, second, run.durable_s(second, planned=True))
+        self._miss(run)
 
     def _on_place(self, second: float, name: str) -> None:
         state = self.supply.places[name]
@@ -183,7 +193,8 @@ class _Replay:
     def _must_ask(self, second: float) -> bool:
         wake = self.waiting.next_wake
         asks = self.home_grew or self.markets_changed or self.waiting.has_fresh
-        return asks or (wake is not None and wake <= second)
+        due = bool(self.reviews) and self.reviews[0][0] <= second
+        return asks or due or (wake is not None and wake <= second)
 
     def _decide(self, second: float) -> None:
         room = self.supply.free_at_home if self.home_grew else 0
@@ -197,14 +208,31 @@ class _Replay:
         for decision in plan(self._snapshot(second, asked, moving), self.history.moment(second)):
             self._apply(second, by_name[decision.job.uid], decision)
 
+    def _look(self, second: float) -> None:
+        """Once a step the operator remembers what every place is like."""
+        now = self.history.moment(second)
+        if self.past.at(now) <= self.past.until and self.past.since is not None:
+            return
+        offers = self.supply.offers(second)
+        self.past = look(self.past, offers, self.ledger.leases(), frozenset({HOME}), now)
+
     def _to_review(self, second: float) -> list[Running]:
-        """Rented jobs that home could take, now and then."""
-        free = self.supply.free_at_home
-        if not free or second < self.reviewed_s + self.pace.review_s:
-            return []
-        self.reviewed_s = second
-        found = [run for runs in self.outside.values() for run in runs]
-        return [r for r in found if r.past.gpus <= free and r.job.burst is not Burst.ONLY]
+        """Rented jobs whose time has come to be asked whether they should move."""
+        found = []
+        while self.reviews and self.reviews[0][0] <= second:
+            _, _, run, number = heapq.heappop(self.reviews)
+            if run.now is None or run.now.number != number:
+                continue
+            self._review_later(second, run)
+            could_go_home = run.past.gpus <= self.supply.free_at_home
+            if could_go_home or run.job.finish_by is not None:
+                found.append(run)
+        return found
+
+    def _review_later(self, second: float, run: Running) -> None:
+        assert run.now is not None  # noqa: S101  (asked of running jobs only)
+        when = second + self.pace.review_s
+        heapq.heappush(self.reviews, (when, next(self.order), run, run.now.number))
 
     def _snapshot(
         self, second: float, asked: Sequence[Running], moving: Sequence[Running]
@@ -217,6 +245,7 @@ class _Replay:
             accounts=self.supply.accounts,
             classes=self.scenario.classes,
             facts=facts,
+            past=self.past,
         )
 
     def _told(
@@ -252,18 +281,20 @@ class _Replay:
             self._miss(run)
             return
         run.refused = decision.message if refused else ""
-        until = decision.wait_until
-        self.waiting.wake(
-            run, None if until is None else (until - self.history.origin).total_seconds()
-        )
+        if decision.wait_until is None:
+            self.waiting.wake(run, None)
+            return
+        # "From now on" is answered once more a second later, not in this moment for ever.
+        until = max(decision.wait_until, decision.decided_at + timedelta(seconds=1))
+        self.waiting.wake(run, (until - self.history.origin).total_seconds())
 
     def _miss(self, run: Running) -> None:
         """The promise is broken, the work is not: it goes on without a finish-by."""
         run.missed = True
         changes: dict[str, Any] = {"finish_by": None}
         if self.scenario.late_goes_out:
-            names = (HOME, *(p.name for p in self.history.places if p.kind == "ondemand"))
-            changes |= {"burst": Burst.ALLOWED, "providers": names, "burst_after": timedelta(0)}
+            none = timedelta(0)
+            changes |= {"burst": Burst.ALLOWED, "providers": self.firm, "burst_after": none}
         run.job = replace(run.job, **changes)
         if run.now is None:
             self.waiting.add(run)
@@ -289,6 +320,9 @@ class _Replay:
         run.refused = ""
         run.stays.append(run.now)
         self._occupy(run, run.now, 1)
+        self.ledger.opened(run)
+        if place is not None:
+            self._review_later(second, run)
         if place is not None and run.done_s:
             run.bill.egress += run.past.checkpoint_gib * place.egress_usd_per_gib
         fails = place is not None and _share(run.past.name, number) < place.boot_fail_share
@@ -304,11 +338,12 @@ class _Replay:
         for runs in lists:
             runs.append(run) if sign > 0 else runs.remove(run)
 
-    def _leave(self, run: Running, second: float, durable_s: float) -> Stay:
+    def _leave(self, run: Running, second: float, durable_s: float, *, lost: bool = False) -> Stay:
         """Ends the present stay with this much durable work."""
         stay = run.now
         assert stay is not None  # noqa: S101  (only who runs can leave)
         run.charge(stay, second, durable_s - run.done_s)
+        self.ledger.closed(run, second, lost=lost)
         run.done_s, run.now, stay.end_s = durable_s, None, second
         self._occupy(run, stay, -1)
         self.home_grew |= bool(stay.nodes)
@@ -316,7 +351,8 @@ class _Replay:
         return stay
 
     def _lose(self, run: Running, second: float) -> None:
-        self._leave(run, second, run.durable_s(second, planned=False)).lost = True
+        durable_s = run.durable_s(second, planned=False)
+        self._leave(run, second, durable_s, lost=True).lost = True
         run.losses += 1
         run.moves += 1
         self.waiting.add(run)
@@ -329,7 +365,10 @@ class _Replay:
         assert run.now is not None  # noqa: S101  (it has just entered)
         twice = left.usd_per_hour * run.now.start_s / 3600
         run.bill.double += twice
-        run.bill.rented += twice
+        if left.place:
+            run.bill.rented += twice
+        else:
+            run.bill.own += twice
         run.bill.wasted_gpu_h += run.past.gpus * run.now.start_s / 3600
         if left.place:
             old = self.supply.places[left.place].place

@@ -61,7 +61,8 @@ class Scenario:
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Fields of every job."""
     late_goes_out: bool = False
-    """Whether a job past its finish-by goes on demand at once, as the benchmark's rules say."""
+    """Whether a job past its finish-by goes on at a place on demand and nowhere else, as the
+    benchmark's rules say."""
 
 
 def scenario(words: str, base: Mapping[str, SlaClass] = SHIPPED) -> Scenario:

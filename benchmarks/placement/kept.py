@@ -1,0 +1,46 @@
+"""Results of a suite that are whole documents, kept at once so that a stopped run goes on.
+
+A document belongs to the version of the code that made it: older ones are left alone and not
+read. Called by the suites S4 to S6.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Kept:
+    """A file of documents by key."""
+
+    def __init__(self, path: Path, sources: Iterable[str]) -> None:
+        """`sources` are patterns below the checkout: the code that decides what is found."""
+        self._path, self._version = path, _version(sources)
+        self._found: dict[str, Any] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for text in path.read_text().splitlines() if path.exists() else []:
+            line = json.loads(text)
+            if line["version"] == self._version:
+                self._found[line["key"]] = line["document"]
+
+    def get(self, key: str, make: Callable[[], Any]) -> Any:
+        """The document of a key, made if it is not there."""
+        if key not in self._found:
+            self._found[key] = make()
+            line = {"version": self._version, "key": key, "document": self._found[key]}
+            with self._path.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+        return self._found[key]
+
+
+def _version(sources: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for pattern in sources:
+        for file in sorted(ROOT.glob(pattern)):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,182 @@
+"""Where the replicas of a service stand, so that its class's availability holds at least cost.
+
+Hosts that fail together are one host here. Copies are spread so that the chance that too few are
+left when hosts are lost, times how long a replacement takes, stays within what the class still
+allows; of all spreads that do, the cheapest. On demand is the fallback: it is taken where it is
+part of the cheapest spread, and when nothing else is up. A place that is just as fast to start on
+and cheaper is not passed over for it. What is ready is kept until its replacement is.
+
+Pure; docs/placement.md. The benchmark's suite S6 asks this function.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+MOST_HOSTS = 6
+"""Spreads over more hosts are not looked at: what they add is little and the states are many."""
+
+SHARES = (0.0, 0.5, 1.0)
+"""Of the needed copies, those that may stand on demand."""
+
+SPARES = (1, 2, 3, 5, 8)
+"""Spare copies that are looked at below what bears the loss of any one host."""
+
+SAFETY = 0.8
+"""The part of what the class allows that is planned with; the rest is for what was not foreseen."""
+
+AHEAD_H = 8.0
+"""Over which time an availability that was better or worse than promised is evened out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Somewhere copies can stand; what fails together is one."""
+
+    name: str
+    usd_per_hour: float
+    """Of one copy."""
+    is_up: bool = True
+    is_reliable: bool = False
+    loss: float = 0.0
+    """The chance that it is lost before the next look."""
+    life_h: float = 24.0
+    """How long it is expected to last."""
+    ready: int = 0
+    """Copies that serve there now."""
+    held: int = 0
+    """Copies there in all, those still starting included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What is asked. Hours."""
+
+    needed: int
+    start_h: float
+    until_next_h: float
+    promised: float | None = None
+    """Share of time in which as many copies as needed are ready; None: no promise."""
+    elapsed_h: float = 0.0
+    missed_h: float = 0.0
+    """Time so far in which there were too few."""
+
+    @property
+    def attained(self) -> float:
+        """Availability so far."""
+        return 1.0 if not self.elapsed_h else 1.0 - self.missed_h / self.elapsed_h
+
+    @property
+    def allowed(self) -> float:
+        """Expected share of time with too few copies that may be planned with from here on."""
+        if self.promised is None:
+            return 1.0
+        budget_h = (1.0 - self.promised) * (self.elapsed_h + AHEAD_H) * SAFETY - self.missed_h
+        return max(0.0, budget_h / AHEAD_H)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Copies per host, with what is expected of them."""
+
+    copies: Mapping[str, int]
+    usd_per_hour: float
+    short: float
+    """Expected share of time with too few copies."""
+
+
+def spread(hosts: Sequence[Host], service: Service) -> Spread:
+    """The cheapest spread that keeps the promise; where none does, the one that misses it least."""
+    allowed = service.allowed
+    best = min(_candidates(hosts, service), key=lambda c: _worth(c, allowed))
+    kept = _with_ready(best.copies, hosts, service.needed)
+    return Spread(kept, best.usd_per_hour, best.short)
+
+
+def _worth(candidate: Spread, allowed: float) -> tuple[float, float]:
+    return max(0.0, candidate.short - allowed), candidate.usd_per_hour
+
+
+def _candidates(hosts: Sequence[Host], service: Service) -> Iterator[Spread]:
+    """Nearly equal spreads over the best hosts, for every number of losses they should bear."""
+    up = [h for h in hosts if h.is_up]
+    reliable = min((h for h in up if h.is_reliable), key=lambda h: h.usd_per_hour, default=None)
+    cheap = sorted((h for h in up if not h.is_reliable), key=lambda h: _rate(h, service))
+    cheap = cheap[:MOST_HOSTS]
+    shares = SHARES if reliable is not None and cheap else (1.0 if reliable else 0.0,)
+    for share in shares:
+        firm = round(share * service.needed)
+        for copies in _over(cheap, service.needed - firm):
+            if reliable is not None and firm:
+                copies[reliable.name] = firm
+            yield _judged(copies, hosts, service)
+
+
+def _over(cheap: Sequence[Host], needed: int) -> Iterator[dict[str, int]]:
+    if needed <= 0 or not cheap:
+        yield {}
+        return
+    for count in range(1, len(cheap) + 1):
+        names = [h.name for h in cheap[:count]]
+        for total in _totals(needed, count):
+            yield _evenly(names, total)
+
+
+def _totals(needed: int, count: int) -> list[int]:
+    """How many copies to spread: with none to spare, with some, and as bear 1, 2… hosts' loss."""
+    bearing = {-(-needed * count // (count - borne)) for borne in range(count)}
+    first = -(-needed * count // max(1, count - 1)) - needed
+    return sorted(bearing | {needed + min(first, part) for part in SPARES})
+
+
+def _evenly(names: Sequence[str], total: int) -> dict[str, int]:
+    """The cheapest hosts, which stand first, get what does not divide."""
+    each, more = divmod(total, len(names))
+    return {name: each + (i < more) for i, name in enumerate(names)}
+
+
+def _judged(copies: Mapping[str, int], hosts: Iterable[Host], service: Service) -> Spread:
+    used = [h for h in hosts if copies.get(h.name)]
+    usd = sum(_cost(h, copies[h.name], service) for h in used)
+    slow = min(1.0, service.start_h / service.until_next_h)
+    return Spread(copies, usd, _shortfall(used, copies, service.needed) * slow)
+
+
+def _cost(host: Host, copies: int, service: Service) -> float:
+    """USD per hour, the starts of new copies spread over the life of the host."""
+    new = max(0, copies - host.held)
+    starts = new * host.usd_per_hour * service.start_h / max(host.life_h, service.start_h)
+    return copies * host.usd_per_hour + starts
+
+
+def _rate(host: Host, service: Service) -> tuple[float, str]:
+    """A copy's price with the start that follows when the host is lost."""
+    again = host.usd_per_hour * service.start_h / max(host.life_h, service.start_h)
+    return host.usd_per_hour + again, host.name
+
+
+def _shortfall(used: Sequence[Host], copies: Mapping[str, int], needed: int) -> float:
+    """The chance that too few copies are left at the next look."""
+    firm = sum(copies[h.name] for h in used if h.is_reliable)
+    risky = [h for h in used if not h.is_reliable]
+    short = 0.0
+    for state in product((True, False), repeat=len(risky)):
+        left, chance = firm, 1.0
+        for host, stays in zip(risky, state, strict=True):
+            left += copies[host.name] if stays else 0
+            chance *= 1.0 - host.loss if stays else host.loss
+        short += chance if left < needed else 0.0
+    return short
+
+
+def _with_ready(copies: Mapping[str, int], hosts: Sequence[Host], needed: int) -> Mapping[str, int]:
+    """Ready copies that the spread has no use for stay until enough others are ready."""
+    found = dict(copies)
+    ready = sum(min(h.ready, found.get(h.name, 0)) for h in hosts)
+    spare = [(h.usd_per_hour, h.name, h.ready - found.get(h.name, 0)) for h in hosts]
+    for _, name, more in sorted(s for s in spare if s[2] > 0):
+        kept = min(more, max(0, needed - ready))
+        if kept:
+            found[name] = found.get(name, 0) + kept
+            ready += kept
+    return {name: count for name, count in found.items() if count}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from overspill.testing.bed import Bed
+from overspill.testing.bed import Bed, until
 from overspill.testing.markets import market_stack
 from overspill.testing.stack import Stack
 
@@ -62,6 +62,33 @@ def test_what_no_offer_can_do_within_the_limit_spends_nothing(stack: Stack, name
     assert ran.returncode == 1
     assert "nothing was rented, nothing was spent" in ran.stdout
     assert stack.leases(namespace) == []
+
+
+def test_an_empty_account_is_a_condition_an_event_and_a_failure(stack: Stack) -> None:
+    stack.market.wallet(Decimal(0), "vast")
+    try:
+        until(lambda: "BalanceEmpty" in conditions(stack), "the condition BalanceLow", 60, 1)
+        events = stack.cluster.kubectl("get", "events", "-n", "default", "-o", "json")
+        about = [
+            e["involvedObject"]["name"]
+            for e in json.loads(events)["items"]
+            if e["reason"] == "BalanceEmpty"
+        ]
+        assert about == ["vast"]
+        ran = overspill(stack, "doctor", "--provider", "vast")
+        assert ran.returncode == 1
+        assert "0.00 USD are left: top the account up" in ran.stdout
+        assert 'overspill_provider_balance_usd{provider="vast"} 0.0' in (
+            stack.operator.metrics_text()
+        )
+    finally:
+        stack.market.wallet(Decimal(10_000), "vast")
+    until(lambda: "BalanceEmpty" not in conditions(stack), "the condition to go", 60, 1)
+
+
+def conditions(stack: Stack) -> str:
+    """The conditions of the account, as text."""
+    return stack.cluster.kubectl("get", "gpp", "vast", "-o", "jsonpath={.status.conditions}")
 
 
 def test_every_account_is_looked_at(stack: Stack, namespace: str) -> None:

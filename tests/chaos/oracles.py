@@ -137,12 +137,17 @@ class Oracles:
         return any(self._record(key) is not None for key in self._committed)
 
     def _still_wanted(self, obj: Mapping[str, Any]) -> None:
-        """JobGone is a word about the API server's truth: the job must really be gone."""
+        """JobGone and Lost are words about the truth: job or thing must really be gone."""
         closing = (obj.get("status") or {}).get("closing") or {}
         job = self.sim.api.stored(item(Kind.JOB, NAMESPACE, obj["spec"]["jobRef"]["name"]))
         same = job is not None and job["metadata"]["uid"] == obj["spec"]["jobRef"]["uid"]
         if closing.get("reason") == "JobGone" and same:
             self.never.append(f"I6: {obj['metadata']['name']} closes as JobGone, its job exists")
+        id_ = ((obj.get("status") or {}).get("handle") or {}).get("externalID")
+        if closing.get("reason") == "Lost" and id_ in {
+            h.external_id for h in self.sim.market.live()
+        }:
+            self.never.append(f"I6: {obj['metadata']['name']} closes as Lost, and it runs")
 
     def _is_comparable(self) -> bool:
         """Running cost is derived from each leader's own clock and from the ledger's entries."""

@@ -63,7 +63,7 @@ def _nobody_is_forgotten(world: World, found: tuple[Decision, ...]) -> None:
         for uid, job in world.jobs.items()
         if not job.is_finished and outcome(job, world.of(job)) is None
     }
-    assert {d.job.uid for d in found} == open_jobs
+    assert {d.job.uid for d in found} == open_jobs, "forgotten, or decided although ended"
     assert len(found) == len(open_jobs), "two decisions about one job"
 
 

@@ -352,25 +352,27 @@ class Planner(RuleBasedStateMachine):
             self.world.budget = Budget("team", "month", usd(limit))
 
 
-def lived(number: int, examples: int = 40) -> tuple[int, str]:
+def lived(number: int, examples: int = 40, *, shrinks: bool = True) -> tuple[int, str]:
     """So many histories from one seed: (steps, "" or what was violated)."""
     Planner.steps = 0
     machine = seed(number)(type(f"Planner{number}", (Planner,), {}))
     try:
-        run_state_machine_as_test(machine, settings=profile(examples))
+        run_state_machine_as_test(machine, settings=profile(examples, shrinks=shrinks))
     except Exception as error:  # noqa: BLE001  (whatever a history shows is to be told)
         notes = "\n".join(getattr(error, "__notes__", ()))
         return machine.steps, f"{type(error).__name__}: {error}\n{notes}"
     return machine.steps, ""
 
 
-def profile(examples: int) -> settings:
+def profile(examples: int, *, shrinks: bool = True) -> settings:
     """Reproducible by its seed alone: no example database, no wall-clock limits."""
+    last = (Phase.shrink,) if shrinks else ()
     return settings(
         max_examples=examples,
         stateful_step_count=STEPS,
         deadline=None,
         database=None,
-        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        phases=(Phase.generate, *last),
         suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
     )

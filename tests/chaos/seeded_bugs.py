@@ -12,7 +12,9 @@ from unittest import mock
 
 from overspill.core.errors import ProviderError
 from overspill.core.lease import Handle, Lease
-from overspill.engine import care, closing, opening, place, sweep, wanted
+from overspill.core.vocabulary import LeaseState
+from overspill.engine import care, closing, opening, place, sweep, wanted, watch
+from overspill.engine.accounts import Account
 from overspill.engine.context import Engine
 from overspill.engine.gate import GatedProvider
 from overspill.kube.cluster import KubeCluster
@@ -20,11 +22,11 @@ from overspill.kube.resources import item
 from overspill.ports import PlanLease
 
 from .history import run_plan
-from .plans import Plan, deaf, doubtful, losing, provoking, skewed, sweeping
+from .plans import Plan, deaf, doubtful, emptied, losing, provoking, skewed, sweeping
 
 LONG_AGO = -1e9
 _send, _resolve, _end_paid = opening._send, opening._resolve, closing._end_paid
-_write_status = KubeCluster._write_status
+_write_status, _watch_account = KubeCluster._write_status, watch._watch_account
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,17 @@ def _never_in_doubt(_lease: Lease, _provider: GatedProvider, _memo: Any) -> bool
     return False
 
 
+async def _believes_lists(engine: Engine, account: Account) -> None:
+    await _watch_account(engine, account)
+    if account.provider is None or account.is_home:
+        return
+    shown = {held.handle.key for held in await account.provider.leases()}
+    for lease in engine.cluster.view().leases.values():
+        if lease.state is LeaseState.ACTIVE and lease.key not in shown:
+            engine.memory.missing_since[lease.name] = LONG_AGO
+            engine.queue.add(engine.lease_key(lease))
+
+
 def _classify_without_breaker(held: Any, records: Any, cluster_id: str) -> sweep.Unwanted:
     ours = [h for h in held if h.is_live and sweep.is_ours(h.handle.key, cluster_id)]
     known = {lease.key for lease in records}
@@ -193,6 +206,12 @@ BUGS = (
         "R6",
         ((opening, "unwanted", _believes_the_cache), (care, "unwanted", _believes_the_cache)),
         plans=deaf,
+    ),
+    SeededBug(
+        "what a list does not show is lost",
+        "F9",
+        ((watch, "_watch_account", _believes_lists),),
+        plans=emptied,
     ),
     SeededBug(
         "class D in doubt closed",

@@ -20,8 +20,10 @@ from overspill.testing.simfaults import Wrongs
 from overspill.testing.simulation import Simulation
 from overspill.testing.virtualtime import LoopClock, run_virtual
 
+from . import planner_bugs
 from .history import run_plan
 from .plans import deaf
+from .seeded_bugs import BUGS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
@@ -123,3 +125,8 @@ def test_every_rule_of_the_protocol_has_its_row() -> None:
     rows = [line for line in PAGE.splitlines() if re.match(r"^\| [RF]\d+ ", line)]
     assert len(rows) == len(RULES), "a row that cannot be read is a row that nobody checks"
     assert {f"R{n}" for n in range(1, 11)} <= {rule for rule, *_ in RULES}
+
+
+@pytest.mark.parametrize("name", [bug.name for bug in (*BUGS, *planner_bugs.BUGS)])
+def test_every_mistake_made_on_purpose_stands_on_the_page(name: str) -> None:
+    assert f"| {name} |" in PAGE

@@ -123,7 +123,10 @@ def _portability(engine: Engine, job: Job) -> Portability:
     """Asked once per generation: reading a template is the dearest part of a snapshot."""
     key = (job.ref.uid, job.generation)
     if key not in engine.memory.portability:
-        engine.memory.portability[key] = portable(job.template, job.gpu.count)
+        known = engine.memory.portability
+        # The API server's verdict outlives an edit: the template is the same for ever.
+        refused = (x for (uid, _), x in known.items() if uid == job.ref.uid and x.invalid)
+        known[key] = next(refused, None) or portable(job.template, job.gpu.count)
     return engine.memory.portability[key]
 
 

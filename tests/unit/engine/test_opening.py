@@ -21,6 +21,7 @@ from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import ClosingReason, LeaseState, ProviderType
+from overspill.engine.gather import _portability
 from overspill.engine.opening import open_lease
 from overspill.ports import IdempotencyClass, LeaseStatus, OpenRequest, OpenStep
 from overspill.testing.market import FakeMarket, Held
@@ -125,6 +126,8 @@ async def test_a_workload_that_no_offer_takes_is_refused_once_and_not_offer_by_o
     await step(world)
     (known,) = world.engine.memory.portability.values()
     assert "spec.template is no pod" in known.invalid
+    edited = replace(JOB, generation=JOB.generation + 1)
+    assert _portability(world.engine, edited) is known, "an edit does not change the template"
 
 
 async def test_a_rate_limit_was_not_executed_and_the_next_send_has_a_new_permit(

@@ -18,7 +18,7 @@ KUBE_NAMES = {
     ("POST", "/api/v1/namespaces/a/events", ""): "api create events",
     ("DELETE", "/apis/batch/v1/namespaces/a/jobs/b", ""): "api delete jobs",
     ("GET", "/api/v1/namespaces/kube-system", ""): "api get namespaces",
-    ("GET", "/version", ""): "api list /version",
+    ("GET", "/apis/overspill.dev/v1alpha1", ""): "discovery",
 }
 
 

@@ -1,7 +1,8 @@
 """L4: seeded cases behind the fault proxy, in waves that share one operator.
 
-A case is one seed: its rule set, its dice, and a namespace with three jobs. The rules strike while
-the jobs live; then the faults end, everything must come to rest, and the judge is asked.
+A case is one seed: its rule set, its dice, and a namespace with three jobs. The rules strike until
+the last lease is closed for certain, or for `FIRE_S`; then the faults end, everything must come to
+rest, and the judge is asked.
 """
 
 import time
@@ -22,11 +23,12 @@ from overspill.testing.faultproxy.judge import (
 )
 from overspill.testing.faultproxy.lanes import CASE_PREFIX, Lane
 from overspill.testing.faultproxy.manifests import case
+from overspill.testing.faultproxy.reader import PATHS
 from overspill.testing.faultproxy.rules import RuleSet, rule_sets
 from overspill.testing.faultproxy.world import SWEEP_S, World
 
 FIRE_S = 120.0
-"""How long the rules strike at most; most jobs end earlier, under fire."""
+"""How long the rules strike at most; most leases are opened, lived and closed under fire."""
 REST_S = 240.0
 """How long everything may take to come to rest once the faults are over."""
 LOOK_S = 1.0
@@ -81,7 +83,7 @@ def run_wave(world: World, wave: Sequence[Case]) -> Wave:
     watcher = Watcher(world, {c.namespace for c in wave})
     world.proxies.use({c.namespace: c.lane for c in wave})
     world.apply([manifest for c in wave for manifest in case(c.namespace)])
-    watcher.wait(FIRE_S, lambda seen: all(is_over(job) for job in seen.jobs))
+    watcher.wait(FIRE_S, watcher.is_at_rest)
     calm_at = time.monotonic()
     world.proxies.calm()
     watcher.wait(REST_S, watcher.is_at_rest)
@@ -121,19 +123,20 @@ class Watcher:
 
     def look(self) -> Evidence:
         """Everything as it is now."""
-        listed = self._world.listed("gpujobs.overspill.dev,gpuleases.overspill.dev,jobs.batch")
-        mine = [x for x in listed if x["metadata"]["namespace"] in self._namespaces]
-        kinds = ("GPUJob", "GPULease", "Job")
-        by_kind = {kind: [x for x in mine if x["kind"] == kind] for kind in kinds}
+        reader = self._world.reader
+        by_kind = {kind: self._mine(reader.listed(kind)) for kind in PATHS}
         self._note_spent(by_kind["GPUJob"])
         return Evidence(
-            self._world.market.ledger(),
+            reader.ledger(),
             by_kind["GPULease"],
             by_kind["GPUJob"],
             by_kind["Job"],
             self._world.proxies.audit,
             self._spent,
         )
+
+    def _mine(self, objects: Sequence[Object]) -> list[Object]:
+        return [x for x in objects if x["metadata"]["namespace"] in self._namespaces]
 
     def is_at_rest(self, seen: Evidence) -> bool:
         """Jobs over, leases settled, nothing of theirs held."""

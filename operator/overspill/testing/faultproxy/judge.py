@@ -20,9 +20,9 @@ ENDED = ("Complete", "Failed")
 POLL_S = 3.0
 """What the books may be off by: a poll, and the answers that were on their way."""
 EXACT_USD = Decimal("0.0001")
-FALL_USD = 0.001
-"""What a running cost may be corrected by when the market's own bill comes. At home the end is
-known by when it was: what was charged beyond it, while nobody looked, is given back."""
+FALL_USD = 0.01
+"""A lease is charged until its end is proven, and then by the market's own bill where there is
+one. At home the end is known by when it was, so what was charged beyond it is given back."""
 
 Object = Mapping[str, Any]
 

@@ -65,7 +65,9 @@ class KubePath:
 
 
 def kube_name(method: str, path: KubePath, query: Mapping[str, str]) -> str:
-    """The name of a request to the API server."""
+    """The name of a request to the API server; what asks which APIs there are is `discovery`."""
+    if path.resource.startswith("/"):
+        return "discovery"
     verb = VERBS.get(method, "get" if path.name else "list")
     if query.get("watch") in ("true", "1"):
         verb = "watch"

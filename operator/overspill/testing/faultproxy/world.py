@@ -25,6 +25,7 @@ from overspill.testing.faultproxy.manifests import (
     supply,
 )
 from overspill.testing.faultproxy.process import FaultProxies, through
+from overspill.testing.faultproxy.reader import Reader
 from overspill.testing.faultproxy.upstream import kube_upstream, market_upstream
 from overspill.testing.operator import OperatorProcess
 from overspill.testing.sandbox import Sandbox
@@ -39,8 +40,8 @@ SETTINGS: Mapping[str, str] = {
     "OVERSPILL_QUARANTINE_S": "2",
     "OVERSPILL_REQUEST_S": "2",
     "OVERSPILL_REFUSED_OFFER_S": "5",
-    "OVERSPILL_LEASE_DURATION_S": "8",
-    "OVERSPILL_RENEW_DEADLINE_S": "6",
+    "OVERSPILL_LEASE_DURATION_S": "12",
+    "OVERSPILL_RENEW_DEADLINE_S": "10",
     "OVERSPILL_DRAIN_S": "2",
     "OVERSPILL_OPENING_LIMIT_S": "60",
 }
@@ -58,6 +59,7 @@ class World:
     market: Sandbox
     operator: OperatorProcess
     proxies: FaultProxies
+    reader: Reader
     exits: Counter[int] = field(default_factory=Counter)
     """How often the operator ended by itself, by exit code."""
 
@@ -68,13 +70,6 @@ class World:
     def apply(self, items: Sequence[Mapping[str, Any]]) -> None:
         """kubectl apply of many objects."""
         applied(self.cluster, items)
-
-    def listed(self, kinds: str) -> list[dict[str, Any]]:
-        """Objects of all namespaces, as the API server has them."""
-        found: list[dict[str, Any]] = json.loads(self.kubectl("get", kinds, "-A", "-o", "json"))[
-            "items"
-        ]
-        return found
 
     def is_led(self) -> bool:
         """Whether the operator acts now."""
@@ -116,7 +111,8 @@ def opened(
         operator = OperatorProcess.start(token, workdir, environment)
         closing.callback(operator.stop)
         operator.wait_ready()
-        yield World(cluster, market, operator, proxies)
+        reader = closing.enter_context(Reader(cluster, market))
+        yield World(cluster, market, operator, proxies, reader)
 
 
 def _accounts(market: Sandbox, proxies: FaultProxies) -> list[dict[str, Any]]:

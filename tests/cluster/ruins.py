@@ -7,7 +7,6 @@ started again whenever it ends, as a kubelet would; one market account on which 
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from overspill.testing.bed import Bed, BedOptions, until
 from overspill.testing.operator import OperatorProcess
 from overspill.testing.stack import NAMESPACE, PROVIDER, Stack, StackOptions
 
+from .kubelet import Kubelet
 from .proofs import SWIFT, hasten, lease_of, rented, sla_class
 
 SWEEP_S = 2.0
@@ -38,41 +38,6 @@ STRANGERS = ("gl-0ther000-cafe", "somebodys-web")
 """Keys on the same account: another cluster's, and what a person rented by hand."""
 RIGHTS = ("clusterrolebinding", "overspill")
 PATIENT = {"name": "OVERSPILL_HEARTBEAT_SECONDS", "value": "4"}
-
-
-class Kubelet:
-    """Starts the operator again whenever it has ended, until told to leave it dead."""
-
-    def __init__(self, operator: OperatorProcess) -> None:
-        self.restarts = 0
-        self._operator = operator
-        self._absent = threading.Event()
-        self._over = threading.Event()
-        self._busy = threading.Lock()
-        self._thread = threading.Thread(target=self._watch, name="kubelet", daemon=True)
-        self._thread.start()
-
-    @contextlib.contextmanager
-    def away(self) -> Iterator[None]:
-        """While it is away, what has ended stays ended."""
-        with self._busy:
-            self._absent.set()
-        try:
-            yield
-        finally:
-            self._absent.clear()
-
-    def stop(self) -> None:
-        """Ends the watch, not the operator."""
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(0.3):
-            with self._busy:
-                if not self._absent.is_set() and not self._operator.running:
-                    self._operator.restart()
-                    self.restarts += 1
 
 
 @dataclass
@@ -138,8 +103,7 @@ def rig(workdir: Path) -> Iterator[Rig]:
         key = {"x-api-key": stack.market.api_key}
         console = httpx.Client(base_url=stack.market.url, headers=key, trust_env=False)
         closing.callback(console.close)
-        kubelet = Kubelet(stack.operator)
-        closing.callback(kubelet.stop)
+        kubelet = closing.enter_context(Kubelet(stack.operator))
         found = Rig(bed, stack, kubelet, workdir / "backup", console)
         _people(found)
         yield found

@@ -25,6 +25,8 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "region": ("region",),
     "on_demand": ("usd_per_hour", "price"),
     "spot": ("spot_usd_per_hour", "spotprice"),
+    "mib": ("gpu_memory_mib",),
+    "gib": ("vram_gib_per_gpu",),
 }
 
 
@@ -116,7 +118,8 @@ def _row(given: Mapping[str, object]) -> Row | None:
     on_demand, spot = _number(words["on_demand"]), _number(words["spot"])
     if on_demand is None and spot is None:
         return None
-    gpu = canonical_model(words["gpu"])
+    mib, gib = _number(words["mib"]), _number(words["gib"])
+    gpu = canonical_model(words["gpu"], mib / 1024 if mib else gib)
     return Row(words["machine"], gpu, int(count), words["region"], on_demand, spot)
 
 

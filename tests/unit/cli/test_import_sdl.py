@@ -8,6 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from overspill.api.crd import openapi
 from overspill.api.kinds import JOB
@@ -16,6 +18,8 @@ from overspill.cli.errors import CliError
 from overspill.cli.import_sdl import import_sdl
 from overspill.cli.import_sdl_job import Imported, Wish, imported
 from overspill.core.vocabulary import Workload
+
+SCHEMA = openapi(JOB)
 
 SDL = """\
 version: "2.0"
@@ -58,7 +62,7 @@ def job_of(text: str, **wish: Any) -> dict[str, Any]:
     found = imported(text, Wish(**wish))
     assert found.faults == ()
     assert found.job is not None
-    jsonschema.validate(found.job, openapi(JOB))
+    jsonschema.validate(found.job, SCHEMA)
     return found.job
 
 
@@ -231,3 +235,26 @@ def test_the_verb_refuses_with_one_line_per_fault(
 def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(CliError, match=r"Reading .* failed"):
         import_sdl(str(tmp_path / "none"), Wish())
+
+
+PIECES = ["", "~", "[]", "{}", "[1, {a: b}]", "x", "true", "1e3", "&a [*a]", "- -", "{global: 1}"]
+
+
+@settings(deadline=None)
+@given(
+    lines=st.lists(st.tuples(st.integers(0, 33), st.sampled_from(PIECES)), max_size=4),
+    akt=st.none() | st.just(Decimal(1)),
+)
+def test_no_mutilated_sdl_makes_it_stumble(
+    lines: list[tuple[int, str]], akt: Decimal | None
+) -> None:
+    """Values are exchanged at random: it answers with a GPUJob or with faults that have a line."""
+    text = SDL.splitlines()
+    for number, piece in lines:
+        head, colon, _ = text[number % len(text)].partition(":")
+        text[number % len(text)] = f"{head}{colon} {piece}"
+    found = imported("\n".join(text), Wish(akt_usd=akt))
+    assert (found.job is None) == bool(found.faults)
+    assert all(fault.line >= 1 for fault in found.faults)
+    if found.job is not None:
+        jsonschema.validate(found.job, SCHEMA)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overspill.core.lease import Lease, Permit
@@ -114,6 +114,7 @@ def test_the_leases_of_an_account_end_with_the_last() -> None:
     assert account_worst_case([lease(), later], NOTHING, None, NOW).ends_at is None
 
 
+@settings(deadline=None)
 @given(
     rate=st.decimals("0.01", "50", places=2),
     stake=st.decimals("0", "500", places=2),

@@ -1,5 +1,6 @@
 """A pool that an autoscaler grows: quoted at zero nodes, priced by a list, its labels demanded."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -183,3 +184,28 @@ def test_a_child_demands_the_labels_that_make_the_node_come() -> None:
     demanded = {e["key"]: e["values"] for e in term["matchExpressions"] if e["operator"] == "In"}
     assert demanded == {"karpenter.sh/nodepool": ["gpu-l4"]}, "no label that only discovery writes"
     assert affinity["preferredDuringSchedulingIgnoredDuringExecution"] == []
+
+
+SHARED = Path(os.environ.get("OVERSPILL_SHARED", Path(__file__).parents[4] / "shared"))
+
+
+@pytest.mark.parametrize(
+    ("file", "machine", "region", "spot", "price", "model", "least"),
+    [
+        ("aws-ondemand-gpu.csv", "g4dn.2xlarge", "us-east-1", False, "0.752", "a100-80gb", "3.43"),
+        ("azure-spot-gpu.csv", "Standard_NC12s_v3", "brazilsouth", True, "2.261952", "t4", "0.53"),
+        ("gcp-gpu.csv", "a3-highgpu-8g", "", True, None, "l4", "0.70"),
+        ("lambda-gpu.csv", "gpu_8x_v100_n", "asia-south-1", False, "6.32", "v100-16gb", "0.79"),
+    ],
+)
+def test_published_lists_are_understood(
+    file: str, machine: str, region: str, spot: bool, price: str | None, model: str, least: str
+) -> None:
+    path = SHARED / "price-catalogs" / file
+    if not path.is_file():
+        pytest.skip("no price lists beside the checkout; set OVERSPILL_SHARED")
+    listed = Catalog(path)
+    found = listed.price(machine, region, spot=spot)
+    assert found is not None
+    assert price is None or found == Decimal(price)
+    assert listed.reference()[model].quantize(Decimal("0.01")) == Decimal(least)

@@ -40,8 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     with world_of(print, args.logs) as world:
         seeds = range(args.seed, args.seed + args.cases)
-        until = time.monotonic() + args.minutes * 60
-        lines = campaign(world, seeds, args.at_once, print, until) if args.cases else []
+        lines = campaign(world, seeds, args.at_once, print, args.minutes) if args.cases else []
         if (chosen := _chosen(args)) is not None:
             lines += sieved(world, chosen, print)
     print_lines(lines)
@@ -69,10 +68,11 @@ def world_of(show: Show, logs: Path | None = None) -> Iterator[World]:
 
 
 def campaign(
-    world: World, seeds: Sequence[int], at_once: int, show: Show, until: float = float("inf")
+    world: World, seeds: Sequence[int], at_once: int, show: Show, minutes: float = float("inf")
 ) -> list[Line]:
-    """L4: the cases in waves; none begins after `until`, on the monotonic clock."""
+    """L4: the cases in waves; none begins after so many minutes."""
     done: list[Case] = []
+    until = time.monotonic() + minutes * 60
     for first in range(0, len(seeds), at_once):
         if time.monotonic() > until:
             break
@@ -133,7 +133,9 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cases", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0, help="of the first case")
     parser.add_argument("--at-once", type=int, default=AT_ONCE)
-    parser.add_argument("--minutes", type=float, default=1e6, help="begin no wave after so many")
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="begin no wave after so many"
+    )
     parser.add_argument("--sieve", choices=("all", "sample", "no"), default="sample")
     parser.add_argument("--only", metavar="NAME", help="one case of L4s, as its failure names it")
     parser.add_argument("--logs", type=Path, help="keep the operator's and the sandbox's log here")

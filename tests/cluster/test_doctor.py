@@ -18,7 +18,7 @@ from overspill.testing.bed import Bed, until
 from overspill.testing.markets import market_stack
 from overspill.testing.stack import Stack
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 log = logging.getLogger(__name__)
 
 BIN = Path(sys.executable).parent

@@ -19,7 +19,7 @@ from overspill.testing.stack import Stack, StackOptions
 from .manifests import lasting, template
 from .proofs import SWIFT, hasten, lease_of, sla_class, until_complete
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 POOL, LABEL = "spot-l4", "karpenter.sh/nodepool"
 BOOT_S = 6

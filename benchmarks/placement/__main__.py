@@ -1,5 +1,7 @@
 """`python -m benchmarks.placement` (`make bench-placement`): all suites, or those named.
 
+S4 to S6 have command lines of their own behind their names: `packing`, `fleet`, `serving`, `speed`.
+
 Prints the table and writes the figures. Every result is kept at once in a file under `dist/`, so
 that a stopped run goes on where it stopped; results of older code are not used. Ends with 0 only
 when ours missed no deadline and the published windows are reproduced.
@@ -11,10 +13,10 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.placement import published, suites, traces
+from benchmarks.placement import fleet, packing, published, serving, speed, suites, traces
 from benchmarks.placement.baselines import (
     AvailabilityPrice,
     CoState,
@@ -33,11 +35,21 @@ from benchmarks.placement.table import OURS, Row, figures, text
 
 PLAIN: tuple[Policy, ...] = (OnDemand(), SpotOnly(), Greedy())
 LEAST_REPRODUCED = 0.97
+FURTHER: Mapping[str, Callable[[list[str]], int]] = {
+    "packing": packing.main,
+    "fleet": fleet.main,
+    "serving": serving.main,
+    "speed": speed.main,
+}
+"""Suites whose cases are not one job with a deadline."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
-    args = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if words and words[0] in FURTHER:
+        return FURTHER[words[0]](words[1:])
+    args = _parser().parse_args(words)
     if not traces.present():
         print(f"There are no traces at {traces.root()}; OVERSPILL_TRACES names another place.")
         return 2
@@ -52,6 +64,8 @@ def main(argv: list[str] | None = None) -> int:
         problems += [f"{suite}: ours missed {missed} deadlines"] if missed else []
     if args.summary:
         args.summary.write_text(json.dumps(found, indent=2) + "\n")
+    if not args.suites:
+        problems += [f"{name}: see above" for name, run_it in FURTHER.items() if run_it([])]
     for problem in problems:
         print(f"Not as it should be: {problem}", file=sys.stderr)
     return 1 if problems else 0
@@ -139,7 +153,9 @@ class _Progress:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.placement", description=__doc__)
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(suites.SUITES))
+    parser.add_argument(
+        "suites", nargs="*", metavar="SUITE", help=", ".join((*suites.SUITES, *FURTHER))
+    )
     parser.add_argument("--split", choices=("tune", "validate"), default="validate")
     parser.add_argument("--size", type=int, default=96, help="jobs per suite, about")
     parser.add_argument("--results", type=Path, default=Path("dist/bench-placement.jsonl"))

@@ -1,6 +1,6 @@
 """S4: packing a cluster until it is full. Unallocated GPUs at 130 % demand, on the openb trace.
 
-`python -m benchmarks.placement.packing`: jobs in random order, drawn again until they ask for 130 %
+`python -m benchmarks.placement packing`: jobs in random order, drawn again until they ask for 130 %
 of the cluster, none leaves. Ours is `overspill.core.packing`; beside it FGD and best-fit after the
 rules of their paper, and the paper's own figures. Resumable: each run is kept at once. The rule has
 no parameter, so nothing was tuned and all workloads are shown.
@@ -214,9 +214,11 @@ def _folder() -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="benchmarks.placement.packing", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.placement packing", description=__doc__
+    )
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=", ".join(WORKLOADS))
-    parser.add_argument("--seeds", type=int, default=10, help="orders of jobs per workload")
+    parser.add_argument("--seeds", type=int, default=2, help="orders of jobs per workload")
     parser.add_argument("--results", type=Path, default=Path("dist/bench-placement-packing.jsonl"))
     return parser
 

@@ -1,6 +1,6 @@
 """S6: services on spot zones. Attained against promised, dollars, and the paired interval.
 
-`python -m benchmarks.placement.serving`: per class ours against SpotHedge with the least extra
+`python -m benchmarks.placement serving`: per class ours against SpotHedge with the least extra
 copies that kept that class's promise on the tuning split, and with the published one or two. What
 decides for us is `overspill.core.serving`. Resumable: each window's result is kept at once.
 """
@@ -128,7 +128,9 @@ def _line(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="benchmarks.placement.serving", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.placement serving", description=__doc__
+    )
     parser.add_argument("--split", choices=("tune", "validate"), default="validate")
     parser.add_argument("--size", type=int, default=24, help="windows of three days")
     parser.add_argument("--results", type=Path, default=Path("dist/bench-placement-serving.jsonl"))

@@ -70,7 +70,9 @@ def _version(kind: str) -> str:
         "overspill": ("simulate", "baselines", "history", "ours"),
     }[kind]
     files = [here / f"{name}.py" for name in ("world", "traces", "suites", *names)]
-    core = sorted(_CORE.glob("policy*.py")) if kind == "overspill" else [_CORE / "policy_safety.py"]
+    core = [_CORE / "policy_safety.py"]
+    if kind == "overspill":
+        core = sorted((*_CORE.glob("policy*.py"), *_CORE.glob("placement*.py")))
     digest = hashlib.sha256()
     for file in [*files, *core]:
         digest.update(file.read_bytes())

@@ -109,7 +109,7 @@ class _Plan:
             case, needs_of(case.job, sla, case.facts), terms, case.allowance, self._money
         )
         ranking = self._ranker.ranking(search.needs, terms, search.max_loss)
-        for index, candidate in enumerate(ranking.candidates):
+        for index, candidate in enumerate(ranking):
             found = search.attempt(candidate)
             if isinstance(found, Fit):
                 advice = self._advised(search, ranking, found)
@@ -205,7 +205,7 @@ class _Plan:
         action, why = search.losers.verdict(self._home)
         is_starving = self._now - search.case.waits_since >= STARVING
         if action is Action.WAIT and search.home_is_busy and is_starving:
-            first = next(c.pool for c in ranking.candidates if c.pool is not None)
+            first = next(c.pool for c in ranking.at_home() if c.pool is not None)
             first.hold(search.needs)
         return search.case.decide(
             action,
@@ -287,12 +287,11 @@ def _has_ended(job: Job, leases: list[Lease]) -> bool:
 
 
 def _home_fit(search: Search, ranking: Ranking, lease: Lease) -> Fit | None:
-    for candidate in ranking.candidates:
-        if candidate.is_home:
-            search.allowance = allowance_to_move(search.case, lease, candidate)
-            found = search.attempt(candidate)
-            if isinstance(found, Fit):
-                return found
+    for candidate in ranking.at_home():
+        search.allowance = allowance_to_move(search.case, lease, candidate)
+        found = search.attempt(candidate)
+        if isinstance(found, Fit):
+            return found
     return None
 
 

@@ -6,16 +6,18 @@ point, rounded to a millionth; dollars that are compared with a limit, told or r
 the exact ones of `pricing`, worked out when somebody asks. Called by `placement_ranking`.
 """
 
-import math
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
+from math import exp, expm1
 
 from overspill.core.filters import Market, Needs, fabric_falls_short
 from overspill.core.offer import Offer
 from overspill.core.placement_capacity import Pool, Rented
+from overspill.core.placement_losers import Key
 from overspill.core.placement_money import CLOSING_TIME, RATE_TOLERANCE, SAFETY_SHARE, least_money
+from overspill.core.policy_past import Place, place_of
 from overspill.core.pricing import (
     Quote,
     Terms,
@@ -27,11 +29,13 @@ from overspill.core.pricing import (
     span,
     start_time,
 )
+from overspill.core.reasons import Reason
 
 Preference = tuple[int, int, bool]
 """Capacity type, model, fabric: what goes before the price."""
 
-Rank = tuple[Preference, float, bool, str, str]
+Tail = tuple[bool, str, str]
+"""What parts places of one price: home first, then by name."""
 
 FARTHEST = 20.0
 """exp() is cut here, as in `pricing`."""
@@ -81,13 +85,24 @@ class Stand:
     """USD per GiB."""
     least: float
     """Hours that are paid at least."""
+    tail: Tail
+    place: Place
+    size: int
+    """How many offers it stands for."""
+    dearer: Key
+    lesser: Key
+    """The groups of losers it would belong to: `COSTS_MORE` and `LESS_PREFERRED`."""
 
     def useful(self, work: Work) -> float:
         """About the USD per useful hour, rounded to a millionth."""
         start = self.start + work.restore
         paid = start + work.hours
         if self.hazard:
-            paid += self.rework(work, start)
+            x, y = self.hazard * work.at_stake, self.hazard * start
+            if 0 < x < FARTHEST > y:
+                paid = start + work.hours * (exp(y) * expm1(x) / x)
+            else:
+                paid += self.rework(work, start)
         paid = max(paid, self.least)
         total = self.usd_per_hour * paid + self.egress * work.moved_gib
         return round(total / work.at_least, 6)
@@ -105,7 +120,7 @@ class Stand:
             return 0.0
         x, y = self.hazard * work.at_stake, self.hazard * start
         x, y = (x if x < FARTHEST else FARTHEST), (y if y < FARTHEST else FARTHEST)
-        return work.hours * (math.exp(y) * math.expm1(x) / x - 1)
+        return work.hours * (exp(y) * expm1(x) / x - 1)
 
 
 def stand_of(place: Pool | Rented, market: Market, needs: Needs) -> Stand:
@@ -129,7 +144,25 @@ def stand_of(place: Pool | Rented, market: Market, needs: Needs) -> Stand:
         needs.num_nodes * (timedelta(hours=1) / mtbf) if mtbf and is_mortal else 0.0,
         float(egress_usd_per_gib(offer, market)),
         offer.min_billable / timedelta(hours=1),
+        (pool is None, offer.provider, offer.offer_id),
+        place_of(offer, is_home=pool is not None),
+        len(pool.nodes) if pool else 1,
+        (offer.provider, Reason.COSTS_MORE, offer.gpu_model),
+        (offer.provider, Reason.LESS_PREFERRED, offer.gpu_model),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What jobs have in common that are ranked together."""
+
+    needs: Needs
+    terms: Terms
+    work: Work
+
+    def candidate(self, stand: Stand) -> "Candidate":
+        """The stand for these jobs."""
+        return Candidate(stand, self.needs, self.terms, self.work)
 
 
 class Candidate:
@@ -150,13 +183,7 @@ class Candidate:
     @property
     def size(self) -> int:
         """How many offers it stands for."""
-        return len(self.pool.nodes) if self.pool else 1
-
-    @property
-    def rank(self) -> Rank:
-        """What candidates are ordered by."""
-        offer = self.offer
-        return self.preference, self.useful, self.pool is None, offer.provider, offer.offer_id
+        return self.stand.size
 
     @cached_property
     def quote(self) -> Quote:

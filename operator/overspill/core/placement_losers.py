@@ -5,7 +5,7 @@ to fitting names the decision's reason: a price above the cap says more than a w
 Called by `placement` and `placement_ranking`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -140,21 +140,16 @@ class Losers:
         """One more offer (or pool of equal nodes) that lost."""
         self._add((offer.provider, why.reason, offer.gpu_model), why, price, offers)
 
-    def add_told(
-        self,
-        offer: Offer,
-        reason: Reason,
-        tell: Callable[[], Refusal],
-        price: Decimal | None,
-        offers: int = 1,
-    ) -> None:
-        """The same where the sentence costs something: only a group's first one is asked for."""
-        key = (offer.provider, reason, offer.gpu_model)
+    def counted(self, key: Key, offers: int, price: Decimal) -> bool:
+        """Counts more of a group that has its sentence; False: it has none yet, add one."""
         group = self.groups.get(key)
         if group is None:
-            self._add(key, tell(), price, offers)
-        else:
-            group.count(offers, price)
+            return False
+        group.offers += offers
+        cheapest = group.cheapest_usd_per_hour
+        if cheapest is None or price < cheapest:
+            group.cheapest_usd_per_hour = price
+        return True
 
     def add_account(self, provider: str, why: Refusal) -> None:
         """An account that offers nothing at all."""

@@ -17,8 +17,8 @@ from overspill.core.placement_search import Fit, Search
 from overspill.core.policy import Option
 from overspill.core.policy_learn import Studied, share
 from overspill.core.policy_looks import known_as
-from overspill.core.policy_past import Gang, Past, Place, Track, place_of
-from overspill.core.pricing import Quote, mtbf_of
+from overspill.core.policy_past import Gang, Past, Place, Track
+from overspill.core.pricing import Quote
 from overspill.core.reasons import Reason
 from overspill.core.vocabulary import CapacityType
 
@@ -52,19 +52,15 @@ class Spot:
     usual_move: float = 0.0
     """USD to bring data and checkpoint there from anywhere, once there is one."""
 
-    def option(self, past: Past, gang: Gang, now: datetime) -> Option:
+    def option(self, ground: "Ground", gang: Gang) -> Option:
         """As the policy sees it."""
-        age = timedelta(0)
-        track = past.tracks.get(self.place)
-        if track is not None and not self.is_reliable:
-            age = now - past.moment(track.since(past.until, gang))
         return Option(
             name=self.place.label,
             price=self.price,
             entry=0.0 if self.is_held else self.entry,
             is_reliable=self.is_reliable,
             is_up=self.is_held or self.fit is not None,
-            age=max(0.0, age / timedelta(hours=1)),
+            age=0.0 if self.is_reliable else ground.age(self.place, gang),
         )
 
     def studied(self, past: Past) -> Studied:
@@ -74,23 +70,50 @@ class Spot:
         return Studied(track, lives, _digits(self.usual_move), self.losses_per_hour)
 
 
+class Ground:
+    """The past as one plan asks it: the same question is answered once."""
+
+    def __init__(self, past: Past, now: datetime) -> None:
+        self.past, self.now = past, now
+        self._ages: dict[tuple[Place, Gang], float] = {}
+        self._dependable: dict[tuple[Place, Gang], bool] = {}
+
+    def age(self, place: Place, gang: Gang) -> float:
+        """Hours that the gang has found room there, or none, without a break."""
+        key = (place, gang)
+        if key not in self._ages:
+            track = self.past.tracks.get(place)
+            since = self.past.until if track is None else track.since(self.past.until, gang)
+            hours = (self.now - self.past.moment(since)) / timedelta(hours=1)
+            self._ages[key] = 0.0 if track is None else max(0.0, hours)
+        return self._ages[key]
+
+    def is_dependable(self, place: Place, gang: Gang) -> bool:
+        """Whether the gang has nearly always found room there."""
+        key = (place, gang)
+        if key not in self._dependable:
+            up = share(self.past, self.past.tracks[place], gang)
+            self._dependable[key] = up >= self.past.tuning.dependable_share
+        return self._dependable[key]
+
+
 def spots_of(
-    search: Search, candidates: Iterable[Candidate], past: Past, held: Lease | None
+    search: Search, candidates: Iterable[Candidate], ground: Ground, held: Lease | None
 ) -> Mapping[Place, Spot]:
     """What these candidates are to the job now, one for every place that has a past."""
     found: dict[Place, Spot] = {}
     for candidate in candidates:
-        place = place_of(candidate.offer, is_home=candidate.is_home)
+        place = candidate.stand.place
         known = found.get(place)
-        if place not in past.tracks or (known is not None and known.fit is not None):
+        if place not in ground.past.tracks or (known is not None and known.fit is not None):
             continue
         if held is not None:
             search.allowance = allowance_to_move(search.case, held, candidate)
         fit = search.attempt(candidate)
         if isinstance(fit, Fit):
-            found[place] = _spot(search, candidate, place, past, fit)
+            found[place] = _spot(search, candidate, ground, fit)
         elif fit.reason in AWAY and known is None:
-            found[place] = _spot(search, candidate, place, past, None)
+            found[place] = _spot(search, candidate, ground, None)
     return found
 
 
@@ -106,7 +129,7 @@ def held_spot(
         float(priced.line("egress")),
         float(priced.start_h),
         place.capacity_type in RELIABLE,
-        _losses(place, candidate),
+        _losses(search, candidate, place),
         is_held=True,
         usual_move=_usual_move(search, candidate),
     )
@@ -117,18 +140,16 @@ def gang_of(search: Search) -> Gang:
     return Gang(search.needs.gpu.count, search.needs.num_nodes)
 
 
-def _spot(search: Search, candidate: Candidate, place: Place, past: Past, fit: Fit | None) -> Spot:
-    steady = fit is not None and place.capacity_type in RELIABLE
-    if steady:
-        up = share(past, past.tracks[place], gang_of(search))
-        steady = up >= past.tuning.dependable_share
+def _spot(search: Search, candidate: Candidate, ground: Ground, fit: Fit | None) -> Spot:
+    stand, place = candidate.stand, candidate.stand.place
+    is_steady = fit is not None and place.capacity_type in RELIABLE
     return Spot(
         place,
-        float(candidate.price),
+        stand.usd_per_hour,
         candidate.entry,
         float(candidate.start_h),
-        steady,
-        _losses(place, candidate),
+        is_steady and ground.is_dependable(place, gang_of(search)),
+        _losses(search, candidate, place),
         fit,
         usual_move=_usual_move(search, candidate),
     )
@@ -147,8 +168,7 @@ def _digits(usd: float) -> float:
     return float(f"{usd:.2g}")
 
 
-def _losses(place: Place, candidate: Candidate) -> float | None:
+def _losses(search: Search, candidate: Candidate, place: Place) -> float | None:
     if place.capacity_type not in STEADY:
         return None
-    life = mtbf_of(candidate.offer, candidate.market) or NODE_LIFE
-    return timedelta(hours=1) / life
+    return candidate.stand.hazard or search.needs.num_nodes * (timedelta(hours=1) / NODE_LIFE)

@@ -14,7 +14,7 @@ from decimal import Decimal
 from overspill.core.lease import Lease
 from overspill.core.placement_candidate import Candidate
 from overspill.core.placement_case import Case
-from overspill.core.placement_options import Spot, gang_of, held_spot, spots_of
+from overspill.core.placement_options import Ground, Spot, gang_of, held_spot, spots_of
 from overspill.core.placement_ranking import Ranking
 from overspill.core.placement_search import Fit, Search
 from overspill.core.policy import NET, Answer, Question, choose
@@ -62,17 +62,22 @@ class Advisor:
 
     def __init__(self, snapshot: Snapshot, now: datetime) -> None:
         self._past: Past = snapshot.past
+        self._ground = Ground(snapshot.past, now)
         self._now = now
         self._is_ready = seen_enough(self._past, self._past.until)
         self._known: dict[object, Knowledge] = {}
 
     def is_asked(self, case: Case, terms: Terms) -> bool:
-        """Whether the policy has a say: a deadline, an estimate, a past, no order of one's own."""
+        """Whether the policy has a say: a past, an estimate, no order of the job's own, and a
+        deadline that can still be met. What is late already is nobody's to trade with.
+        """
+        finish_by = case.job.finish_by
         return (
             self._is_ready
-            and case.job.finish_by is not None
+            and finish_by is not None
             and terms.is_known
             and terms.work_h > 0
+            and case.now + span(terms.work_h) <= finish_by
             and len(case.job.capacity_types) < 2
         )
 
@@ -81,21 +86,21 @@ class Advisor:
 
         None: no reliable place holds the deadline, so the plain rules decide.
         """
-        alike = [c for c in ranking.candidates if c.preference[1:] == wish.preference[1:]]
-        spots = spots_of(search, alike, self._past, None)
+        alike = [c for c in ranking if c.preference[1:] == wish.preference[1:]]
+        spots = spots_of(search, alike, self._ground, None)
         return self._advice(search, spots, None, timedelta(0))
 
     def keep(self, search: Search, ranking: Ranking, lease: Lease) -> Advice | None:
         """Its word on a job that runs outside; None as above."""
         model = lease.offer.gpu_model
-        same = next((c for c in ranking.candidates if c.offer.gpu_model == model), None)
+        same = next((c for c in ranking if c.offer.gpu_model == model), None)
         if same is None:
             return None
-        alike = [c for c in ranking.candidates if c.preference[1:] == same.preference[1:]]
+        alike = [c for c in ranking if c.preference[1:] == same.preference[1:]]
         there = next((c for c in alike if c.offer.provider == lease.provider), same)
         priced = quote(lease.offer, there.market, search.needs, search.terms)
         held = held_spot(search, lease, priced, there, self._past)
-        spots = dict(spots_of(search, alike, self._past, lease))
+        spots = dict(spots_of(search, alike, self._ground, lease))
         spots[held.place] = held
         began = lease.active_since or self._now
         starts = began + span(priced.start_h) - self._now
@@ -143,7 +148,7 @@ class Advisor:
         job, gang = search.case.job, gang_of(search)
         assert job.finish_by is not None  # noqa: S101  (is_asked checked; narrows the type)
         return Question(
-            options=[s.option(self._past, gang, self._now) for s in spots],
+            options=[s.option(self._ground, gang) for s in spots],
             work=float(search.terms.work_h),
             time=(job.finish_by - self._now) / timedelta(hours=1),
             until_next=self._past.step / timedelta(hours=1),

@@ -5,14 +5,13 @@ fabric, then the all-in price per useful hour; at equal rank home before markets
 needs and terms share one ranking. Called by `placement` and `placement_moves`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
+from operator import itemgetter
 
 from overspill.core.filters import Market, Needs, Refusal, refusal
-from overspill.core.placement_candidate import Candidate, Rank, Stand, Work, stand_of
+from overspill.core.placement_candidate import Candidate, Kind, Stand, Work, stand_of
 from overspill.core.placement_capacity import Capacity, Pool
 from overspill.core.placement_losers import Losers
 from overspill.core.policy_past import losses_of
@@ -26,30 +25,46 @@ SHORTEST_STAY = timedelta(hours=1)
 """A place that ends sooner is not worth moving into for a job that checkpoints."""
 
 
-@dataclass(slots=True)
 class Ranking:
-    """The candidates of one kind of job, best first, and who lost before any candidate did."""
+    """The places for one kind of job, best first, and who lost before any of them did.
 
-    candidates: list[Candidate]
-    losers: Losers
+    Most jobs take one of the first: a candidate is made when somebody looks at it.
+    """
+
+    def __init__(self, kind: Kind, stands: Sequence[Stand], losers: Losers) -> None:
+        self._kind, self._stands, self.losers = kind, stands, losers
+        self._made: dict[int, Candidate] = {}
+
+    def __iter__(self) -> Iterator[Candidate]:
+        """The candidates, best first."""
+        return map(self.candidate, range(len(self._stands)))
+
+    def candidate(self, index: int) -> Candidate:
+        """The candidate at that rank."""
+        if index not in self._made:
+            self._made[index] = self._kind.candidate(self._stands[index])
+        return self._made[index]
+
+    def at_home(self) -> Iterator[Candidate]:
+        """The candidates of this cluster, best first."""
+        return (self.candidate(i) for i, s in enumerate(self._stands) if s.pool is not None)
 
     def outrank(self, into: Losers, index: int) -> None:
         """Adds everybody who stands behind the chosen candidate, with the reason."""
-        chosen = self.candidates[index]
+        chosen, work = self._stands[index], self._kind.work
         into.include(self.losers)
-        for other in self.candidates[index + 1 :]:
-            alike = other.preference == chosen.preference
-            reason = Reason.COSTS_MORE if alike else Reason.LESS_PREFERRED
-            tell = partial(_behind, chosen, other)
-            into.add_told(other.offer, reason, tell, other.price, other.size)
+        for stand in self._stands[index + 1 :]:
+            key = stand.dearer if stand.preference == chosen.preference else stand.lesser
+            if not into.counted(key, stand.size, stand.price):
+                into.add(stand.offer, _behind(chosen, stand, work), stand.price, stand.size)
 
     def outweigh(self, into: Losers, chosen: Candidate, first: int) -> None:
         """Adds everybody else from `first` on; the policy weighed more than today's price."""
         into.include(self.losers)
-        for other in self.candidates[first:]:
-            if other is not chosen:
-                tell = partial(_dearer, other)
-                into.add_told(other.offer, Reason.COSTS_MORE, tell, other.price, other.size)
+        for stand in self._stands[first:]:
+            if stand is chosen.stand or into.counted(stand.dearer, stand.size, stand.price):
+                continue
+            into.add(stand.offer, _dearer(stand, self._kind.work), stand.price, stand.size)
 
 
 class Ranker:
@@ -77,18 +92,18 @@ class Ranker:
 
     def _rank(self, needs: Needs, terms: Terms, max_loss: Decimal | None) -> Ranking:
         stands, losers = self._filter(needs)
-        work, candidates = Work.of(terms), []
+        kind, shared = Kind(needs, terms, Work.of(terms)), losers
+        ranked = []
         for stand in stands:
-            candidate = Candidate(stand, needs, terms, work)
-            why = self._unfit(candidate, terms, max_loss)
-            if why is None:
-                candidates.append(candidate)
-                continue
-            if losers is self._filtered[needs][1]:
-                losers = losers.copy()
-            losers.add(candidate.offer, why, candidate.price, candidate.size)
-        candidates.sort(key=_rank_key)
-        return Ranking(candidates, losers)
+            if max_loss is not None or stand.offer.available_until is not None:
+                why = self._unfit(kind.candidate(stand), terms, max_loss)
+                if why is not None:
+                    losers = losers.copy() if losers is shared else losers
+                    losers.add(stand.offer, why, stand.price, stand.size)
+                    continue
+            ranked.append((stand.preference, stand.useful(kind.work), stand.tail, stand))
+        ranked.sort(key=_rank_key)
+        return Ranking(kind, [stand for _, _, _, stand in ranked], losers)
 
     def _filter(self, needs: Needs) -> tuple[list[Stand], Losers]:
         if needs not in self._filtered:
@@ -142,9 +157,9 @@ class Ranker:
         return Refusal(Reason.ENDS_TOO_SOON, told)
 
 
-def _behind(chosen: Candidate, other: Candidate) -> Refusal:
+def _behind(chosen: Stand, other: Stand, work: Work) -> Refusal:
     if other.preference == chosen.preference:
-        told = f"{_about(other)} USD per useful hour, the chosen place {_about(chosen)}"
+        told = f"{_about(other, work)} USD per useful hour, the chosen place {_about(chosen, work)}"
         return Refusal(Reason.COSTS_MORE, told)
     order = ("capacity type", "GPU model", "interconnect")
     pairs = zip(order, chosen.preference, other.preference, strict=True)
@@ -152,12 +167,14 @@ def _behind(chosen: Candidate, other: Candidate) -> Refusal:
     return Refusal(Reason.LESS_PREFERRED, f"comes later in the wanted order of {by}")
 
 
-def _about(candidate: Candidate) -> str:
-    return usd(Decimal(str(candidate.useful)))
+def _about(stand: Stand, work: Work) -> str:
+    """As `statusparts.usd` writes it: cents, and four digits below one."""
+    useful = stand.useful(work)
+    return f"{useful:.2f}" if useful >= 0.005 or not useful else f"{useful:.4f}"
 
 
-def _dearer(other: Candidate) -> Refusal:
-    told = f"{_about(other)} USD per useful hour; with its expected life and the moves "
+def _dearer(other: Stand, work: Work) -> Refusal:
+    told = f"{_about(other, work)} USD per useful hour; with its expected life and the moves "
     return Refusal(Reason.COSTS_MORE, f"{told}that follow it costs more than the chosen place")
 
 
@@ -172,8 +189,7 @@ def _too_small(pool: Pool, needs: Needs) -> Refusal | None:
     return Refusal(Reason.GANG_WOULD_SPLIT, told)
 
 
-def _rank_key(candidate: Candidate) -> Rank:
-    return candidate.rank
+_rank_key = itemgetter(0, 1, 2)
 
 
 def _markets(snapshot: Snapshot) -> Mapping[str, Market]:

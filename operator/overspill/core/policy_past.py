@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from overspill.core.offer import Offer
@@ -41,9 +42,14 @@ class Place(NamedTuple):
     @property
     def label(self) -> str:
         """One word for a person and for the policy."""
-        size = f"x{self.size}" if self.size else ""
-        parts = (self.provider, self.region, f"{self.gpu_model}{size}", self.capacity_type)
-        return "/".join(part for part in parts if part)
+        return _label(self)
+
+
+@lru_cache(maxsize=1024)
+def _label(place: Place) -> str:
+    size = f"x{place.size}" if place.size else ""
+    parts = (place.provider, place.region, f"{place.gpu_model}{size}", place.capacity_type)
+    return "/".join(part for part in parts if part)
 
 
 class Gang(NamedTuple):

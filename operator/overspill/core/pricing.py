@@ -125,17 +125,22 @@ def start_time(offer: Offer, market: Market) -> timedelta:
 
 
 def mtbf_of(offer: Offer, market: Market) -> timedelta | None:
-    """Mean time between losses of one node: what our leases saw, shrunk to what was told before.
-
-    A figure of the offer, or else of the account, counts as one loss after that time. Without any,
-    nothing is expected until something is lost; half a loss in a week then stands for it.
-    """
+    """Mean time between losses of one node there; None: nothing is known and nothing was lost."""
     told = offer.mtbf or (market.account.mtbf if market.account else None)
-    if told is None and not market.losses:
+    return corrected_mtbf(told, market.node_hours, market.losses)
+
+
+def corrected_mtbf(told: timedelta | None, node_hours: Decimal, losses: int) -> timedelta | None:
+    """What was told of losses (by the offer, else by the account), corrected by our own leases.
+
+    A told figure counts as one loss after that time. Without any, nothing is expected until
+    something is lost; half a loss in a week then stands for it.
+    """
+    if told is None and not losses:
         return None
     weight = Decimal(1) if told else Decimal("0.5")
-    seen = market.node_hours + weight * hours(told or UNTOLD)
-    return timedelta(seconds=int(seen / (market.losses + weight) * 3600))
+    seen = node_hours + weight * hours(told or UNTOLD)
+    return timedelta(seconds=int(seen / (losses + weight) * 3600))
 
 
 def egress_usd_per_gib(offer: Offer, market: Market) -> Decimal:

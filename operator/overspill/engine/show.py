@@ -4,12 +4,15 @@ What stands there is for people and the CLI; nothing is decided on it.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from overspill.core.errors import OverspillError
 from overspill.core.lease import Lease
 from overspill.core.offer import Offer
+from overspill.core.policy_past import losses_of
+from overspill.core.pricing import corrected_mtbf
 from overspill.core.snapshot import ProviderAccount, ProviderHealth
 from overspill.core.statusparts import stamp
 from overspill.core.vocabulary import LeaseState
@@ -63,6 +66,7 @@ def _document(engine: Engine, account: Account, old: Mapping[str, Any]) -> dict[
         "circuit": {"state": "Closed" if usable else "Open", "failures": account.circuit.failures},
         "leases": len(leases),
         **money_document(engine, account, leases),
+        **_observed(engine, account),
         "offersSeen": len(free),
         "offers": [_offer(o) for o in _cheapest(account.offers)],
         "offersTime": stamp(now),
@@ -72,6 +76,17 @@ def _document(engine: Engine, account: Account, old: Mapping[str, Any]) -> dict[
         word = {"reason": why, "message": health.message or account.circuit.message}
         document["lastError"] = {**word, "time": stamp(now)}
     return document
+
+
+def _observed(engine: Engine, account: Account) -> dict[str, int]:
+    """The mean time between losses that placement reckons with, once something was lost."""
+    node_hours, losses = losses_of(engine.memory.past.lives, account.spec.name)
+    if not losses:
+        return {}
+    found = corrected_mtbf(account.spec.mtbf, Decimal(f"{node_hours:.3f}"), losses)
+    # Whole hours: a figure that creeps would be a write at every pass.
+    whole = 0 if found is None else max(1, found // timedelta(hours=1))
+    return {"observedMTBFSeconds": whole * 3600}
 
 
 def _ready(

@@ -197,6 +197,11 @@ def test_the_net_does_not_wait_for_the_cooldown_nor_ask_the_failback_policy() ->
     assert running(job, SPOT, CLOUD, TAKEN, seen=STEADY).reason is Reason.FINISH_BY_AT_RISK
 
 
+def test_what_is_late_already_is_not_moved_for_its_deadline() -> None:
+    late = replace(JOB, finish_by=NOW + 7 * HOUR)
+    assert running(late, SPOT, CLOUD, TAKEN, seen=STEADY).action is Action.STAY
+
+
 KEPT: dict[str, tuple[Job, Reason]] = {
     "two attempts may not overlap": (
         replace(TIGHT, fencing=Fencing.WAIT_FOR_POD), Reason.RUNNING_WELL,

@@ -12,6 +12,7 @@ import pytest
 from overspill.api.crd import openapi
 from overspill.api.kinds import PROVIDER
 from overspill.core.lease import Lease, Permit
+from overspill.core.policy_past import Lived, Past, place_of
 from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import BillEnd, LeaseState, ProviderType
 from overspill.core.worst_case import Ending
@@ -153,3 +154,15 @@ async def test_a_balance_that_moves_a_little_is_not_worth_a_write(
     world.clock.advance(7200)
     await shown(world)
     assert len(world.cluster.written(ProviderStatus)) == writes + 1
+
+
+async def test_losses_of_our_leases_are_told_as_their_mean_distance(
+    world: World, market: Purse
+) -> None:
+    held(world)
+    assert "observedMTBFSeconds" not in await shown(world)
+    place = place_of(rent("a1", "3"), is_home=False)
+    lives = {place: (Lived(0, 9.5, was_lost=True), Lived(1, 20.0, was_lost=False))}
+    world.engine.memory.past = Past(lives=lives)
+    # 29.5 hours and half a loss in a week, over one loss and a half
+    assert (await shown(world))["observedMTBFSeconds"] == 75 * 3600

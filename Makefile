@@ -47,10 +47,10 @@ test-cluster: venv ## The tests on a real control plane
 	@$(PY) -m pytest -q tests/bed tests/cluster tests/helm
 
 .PHONY: chaos chaos-full
-chaos: venv ## Money safety under faults: model, simulated histories, crashes, seeded bugs
+chaos: venv ## Money safety under faults: simulated, and on a real control plane; goals and figures
 	@$(PY) -m benchmarks.chaos
-chaos-full: venv ## The same with 10,000 histories, 500 double crashes and the larger models
-	@$(PY) -m benchmarks.chaos --seeds 10000 --pairs 500 --large
+chaos-full: venv ## The same at full size: 10,000 histories, every crash point, 5,000 transitions
+	@$(PY) -m benchmarks.chaos --full
 
 .PHONY: markets-tour markets-matrix
 markets-tour: venv ## One job on every market in turn through the operator; books against ledgers

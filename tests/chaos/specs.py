@@ -22,6 +22,8 @@ SCHEMA: Schema = openapi(next(k for k in KINDS if k.name == "GPUJob"))["properti
 CLASS = "hasty"
 """An SLAClass that is there."""
 LONG = 10**9
+LASTS = {f"pod-complete.stage.kwok.x-k8s.io/{x}": "86400s" for x in ("delay", "jitter-delay")}
+"""A simulated pod runs for so long."""
 WORK = {"name": "main", "image": "busybox:1", "command": ["sh", "-c", "sleep 600"]}
 
 MEANING: Mapping[str, tuple[Any, ...]] = {
@@ -170,7 +172,10 @@ def good(dice: random.Random, burst: str | None = None) -> Spec:
         "gpu": {"count": 1},
         "budget": {"maxTotalUSD": "100"},
         "placement": {"burst": chosen},
-        "template": {"spec": {"containers": [dict(WORK)]}},
+        "template": {
+            "metadata": {"annotations": dict(LASTS)},
+            "spec": {"containers": [copy.deepcopy(WORK)]},
+        },
     }
 
 

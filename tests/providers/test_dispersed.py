@@ -170,6 +170,15 @@ async def test_running_billed_by_the_begun_hour_and_gone(rig: DispersedRig) -> N
     assert gone.value.billed_usd == Decimal("0.68")
 
 
+async def test_a_job_that_nobody_took_had_no_machine_and_no_bill(rig: DispersedRig) -> None:
+    rig.fault("never_assigned", count=1)
+    step = await drive(rig, rig.request())
+    await rig.pass_time(timedelta(seconds=301))
+    with pytest.raises(LeaseNotFound, match="FAILED") as gone:
+        await rig.provider.observe(step.handle)
+    assert gone.value.billed_usd is None
+
+
 async def test_a_job_that_was_over_long_ago_is_not_billed_beyond_its_longest_run(
     rig: DispersedRig,
 ) -> None:

@@ -5,6 +5,7 @@ is not known is looked up by key and never repeated blindly.
 """
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from overspill.core import transition
@@ -222,10 +223,10 @@ async def _attempt(
             return None
         step = await provider.open(request, timedelta(seconds=left))
     except SecretProblem as error:
-        await _refused(engine, lease, error)
+        await _refused(engine, lease, error, handle)
     except DEFINITIVE_NO as error:
         engine.accounts.note(lease.provider, error)
-        await _refused(engine, lease, error)
+        await _refused(engine, lease, error, handle)
     except RateLimited as error:
         engine.accounts.note(lease.provider, error)
         engine.memory.steps[lease.name] = StepMemo(seq, handle, next_costs=True)
@@ -261,7 +262,13 @@ async def _take(engine: Engine, lease: Lease, step: OpenStep) -> None:
     engine.memory.opened_at[lease.name] = now
 
 
-async def _refused(engine: Engine, lease: Lease, error: ProviderError) -> None:
+async def _refused(
+    engine: Engine, lease: Lease, error: ProviderError, handle: Handle | None
+) -> None:
+    """Closes it. What was made and then refused (another GPU, a higher price) has an id and may
+    have a bill: the id is recorded, so that its end is proven by it and its bill is asked for."""
+    if handle is not None and handle.external_id:
+        lease = replace(lease, handle=handle)
     until = engine.clock.monotonic() + engine.settings.refused_offer_s
     engine.memory.excluded[(lease.job.uid, lease.provider, lease.offer.offer_id)] = until
     job = cached_job(engine, lease)

@@ -18,7 +18,7 @@ from overspill.core.errors import (
     WorkloadRejected,
 )
 from overspill.core.job import Job
-from overspill.core.lease import Lease
+from overspill.core.lease import Handle, Lease
 from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import ClosingReason, LeaseState, ProviderType
 from overspill.engine.gather import _portability
@@ -116,6 +116,27 @@ async def test_a_definitive_no_closes_it_and_leaves_the_offer_out(
     assert found.closing is not None
     assert (found.state, found.closing.reason) == (LeaseState.CLOSING, ClosingReason.REJECTED)
     assert (JOB.ref.uid, "akash", "a1") in world.engine.memory.excluded
+
+
+async def test_what_was_made_and_is_not_as_offered_is_closed_by_its_id(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = await opened(world)
+    told = iter([OpenStep(Handle("gl-train-1", "x7"), False), OfferRejected("another GPU")])
+
+    async def tells(_: OpenRequest) -> OpenStep:
+        answer = next(told)
+        if isinstance(answer, OfferRejected):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(market, "open", tells)
+    await step(world)
+    found = await step(world)
+    assert found.closing is not None
+    assert (found.state, found.closing.reason) == (LeaseState.CLOSING, ClosingReason.REJECTED)
+    assert found.handle is not None
+    assert found.handle.external_id == "x7", "its bill is asked for by that"
 
 
 async def test_a_workload_that_no_offer_takes_is_refused_once_and_not_offer_by_offer(

@@ -24,6 +24,7 @@ from overspill.sandbox.world import World
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MARKET = "dispersed"
+NOT_ASSIGNED = "not_assigned"
 FAULTS = {
     "bigger_node": "dispersed: a job gets a machine with `gpus` (6) GPUs, and pays for all",
     "never_assigned": "dispersed: a job stays PENDING until its assign timeout, then FAILED",
@@ -120,7 +121,7 @@ class DispersedMarket(RentalMarket):
         return waiting
 
     def _not_assigned(self, rental: Rental, _at: float) -> None:
-        self.rentals.end(rental, "not_assigned")
+        self.rentals.end(rental, NOT_ASSIGNED)
 
     def _fitting(self, gpu: str, gpus: int) -> list[Host]:
         hosts = [
@@ -161,9 +162,13 @@ class DispersedMarket(RentalMarket):
 
     async def _runs(self, request: web.Request) -> web.Response:
         rental = self.rentals.all.get(request.query.get("filter[job_uuid]", ""))
-        has_run = rental is not None and wire.status_of(self.rentals, rental) != "PENDING"
-        runs = [wire.run_json(self.rentals, rental)] if rental and has_run else []
+        runs = [wire.run_json(self.rentals, rental)] if rental and self._has_run(rental) else []
         return _page(request, runs)
+
+    def _has_run(self, rental: Rental) -> bool:
+        """A job that never got a machine has none, also when it is over."""
+        is_assigned = rental.state != "stopped" and rental.ended_why != NOT_ASSIGNED
+        return is_assigned and wire.status_of(self.rentals, rental) != "PENDING"
 
     def _known(self, request: web.Request) -> Rental | None:
         return self.rentals.all.get(request.match_info["id"])

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from overspill.cli import accounts, market_logs
+from overspill.cli import accounts
 from overspill.cli.errors import CliError
 from overspill.cli.logs import Wanted, logs
 from overspill.core.errors import LeaseNotFound, Unavailable

@@ -5,6 +5,7 @@ One JSON file for each profile below `build/chaos`; it counts for the commit it 
 
 import json
 import subprocess
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +22,7 @@ class Memory:
     def __init__(self, profile: str, *, fresh: bool, folder: Path = ROOT / "build" / "chaos"):
         """What was kept for another commit, or is to be forgotten, is not read."""
         self._path = folder / f"{profile}.json"
+        self._lock = threading.Lock()
         self._kept: dict[str, Any] = {"commit": commit(), "lines": {}, "progress": {}}
         if not fresh and self._path.is_file():
             before = json.loads(self._path.read_text(encoding="utf-8"))
@@ -48,6 +50,10 @@ class Memory:
         self._write()
 
     def _write(self) -> None:
+        with self._lock:
+            self._write_alone()
+
+    def _write_alone(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_suffix(".new")
         fresh.write_text(json.dumps(self._kept), encoding="utf-8")

@@ -52,9 +52,11 @@ chaos: venv ## Money safety under faults: simulated, and on a real control plane
 chaos-full: venv ## The same at full size: 10,000 histories, every crash point, 5,000 transitions
 	@$(PY) -m benchmarks.chaos --full
 
-.PHONY: markets-tour markets-matrix
+.PHONY: markets-tour markets-faults markets-matrix
 markets-tour: venv ## One job on every market in turn through the operator; books against ledgers
 	@$(PY) -m benchmarks.markets_tour
+markets-faults: venv ## Every known failure of every market, and 30 days without an operator
+	@$(PY) -m benchmarks.markets_faults
 markets-matrix: venv ## Market by check: the contract kit, the official files, the makers' clients
 	@$(PY) -m benchmarks.markets_matrix
 

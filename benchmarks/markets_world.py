@@ -70,6 +70,11 @@ class World:
             self.view.jobs(list(self._jobs.values())[-16:])
         return found
 
+    def forget(self, namespace: str, name: str) -> None:
+        """The job is drawn no more."""
+        with self._lock:
+            self._jobs.pop(f"{namespace}/{name}", None)
+
     def leases(self, namespace: str, job: str) -> list[Json]:
         """The GPULeases of a job, by attempt."""
         found = self.cluster(namespace).list_all(Kind.LEASE)
@@ -189,6 +194,9 @@ def chosen(argv: list[str] | None, about: str | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument(
         "--market", default="", metavar="NAMES", help="only these, separated by commas"
+    )
+    parser.add_argument(
+        "--failure", default="", metavar="WORDS", help="only failures with these words (faults)"
     )
     args = parser.parse_args(argv)
     args.names = [name for name in args.market.split(",") if name] or ready()

@@ -14,10 +14,11 @@ from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.offer import GpuRequirements, Offer
 from overspill.core.placement import plan
+from overspill.core.policy_past import STEP, Past, rooms_of
 from overspill.core.pricing import hours
 from overspill.core.sla import Budget
 from overspill.core.snapshot import JobFacts, Snapshot
-from overspill.core.vocabulary import Burst, ClosingReason, LeaseState
+from overspill.core.vocabulary import Burst, CapacityType, ClosingReason, LeaseState
 from overspill.testing.placing import (
     ACCOUNTS,
     AKASH,
@@ -33,6 +34,7 @@ from overspill.testing.placing import (
 )
 
 MODELS = ("h100", "a100-80gb")
+HOMES = frozenset({"home"})
 rates = st.sampled_from(("0.2", "0.7", "1", "1.37", "5")).map(Decimal)
 spans = st.integers(0, 48).map(lambda n: n * HOUR / 2)
 
@@ -66,7 +68,7 @@ def offers(draw: st.DrawFn) -> list[Offer]:
         free, rate = draw(st.sampled_from((0, 3, 4, 8, 8))), draw(rates)
         model = draw(st.sampled_from(MODELS))
         found.append(node(f"n{i}", free, gpu_model=model, rate=rate))
-    for i in range(draw(st.integers(0, 2))):
+    for i in range(draw(st.integers(0, 3))):
         size = draw(st.sampled_from((1, 4, 8, 16)))
         found.append(
             rent(
@@ -74,6 +76,7 @@ def offers(draw: st.DrawFn) -> list[Offer]:
                 str(draw(rates) * size),
                 size,
                 gpu_model=draw(st.sampled_from(MODELS)),
+                capacity_type=draw(st.sampled_from((CapacityType.ON_DEMAND, CapacityType.SPOT))),
                 node_count=draw(st.sampled_from((1, 1, 2))),
                 is_divisible=draw(st.booleans()),
                 is_firm=draw(st.booleans()),
@@ -83,6 +86,19 @@ def offers(draw: st.DrawFn) -> list[Offer]:
                 unavailable_reason=draw(st.sampled_from(("", "", "", "rented"))),
             )
         )
+    return found
+
+
+@st.composite
+def pasts(draw: st.DrawFn, choice: list[Offer]) -> Past:
+    """Nothing seen, or two days in which what is spot or home came and went in some rhythm."""
+    if not draw(st.integers(0, 2)):
+        return Past()
+    rhythm, found = draw(st.sampled_from((1, 6, 40))), Past()
+    steady = [o for o in choice if o.capacity_type is CapacityType.ON_DEMAND]
+    shown = (rooms_of(steady, HOMES), rooms_of(choice, HOMES))
+    for step in range(-288, 1):
+        found = found.looked(NOW + step * STEP, shown[step // rhythm % 2])
     return found
 
 
@@ -118,6 +134,7 @@ def worlds(draw: st.DrawFn) -> Snapshot:
         accounts=accounts,
         budgets=tuple(draw(st.sampled_from(([], budgets)))),
         facts={uid: JobFacts(last_checkpoint_at=NOW) for uid in ran},
+        past=draw(pasts(choice)),
         stop_failover=draw(st.sampled_from(("", "", "", "blind"))),
     )
 
@@ -130,8 +147,48 @@ def rented(found: tuple[Decision, ...]) -> list[Decision]:
     return [d for d in new(found) if d.offer and d.offer.provider != "home"]
 
 
+@st.composite
+def patient_worlds(draw: st.DrawFn) -> Snapshot:
+    """Deadlines, a reliable market, cheap places that come and go: the policy is asked."""
+    cloud = rent("c1", "8", 8, is_divisible=True, node_count=draw(st.sampled_from((1, 2))))
+    cheap = [
+        rent(f"s{i}", str(draw(rates)), capacity_type=CapacityType.SPOT, region=f"r{i}")
+        for i in range(draw(st.integers(1, 3)))
+    ]
+    choice = [cloud, *cheap, node("n0", draw(st.sampled_from((0, 0, 2))))]
+    listed = []
+    for i in range(draw(st.integers(1, 5))):
+        work = draw(st.sampled_from((1, 6, 20))) * HOUR
+        job = replace(
+            draw(jobs(i)),
+            gpu=GpuRequirements(1),
+            num_nodes=1,
+            work=work,
+            finish_by=NOW + work * draw(st.sampled_from((1.01, 1.2, 3))),
+            burst=draw(st.sampled_from((Burst.ONLY, Burst.ALLOWED))),
+            created_at=NOW - 2 * HOUR,
+            max_total_usd=draw(st.sampled_from((usd(15), usd(200)))),
+        )
+        listed.append(job)
+    held = [
+        make_lease(job, draw(st.sampled_from(choice[:2])), LeaseState.ACTIVE)
+        for job in listed
+        if draw(st.booleans())
+    ]
+    away = draw(st.sets(st.sampled_from(cheap)))
+    now = [replace(o, unavailable_reason="gone") if o in away else o for o in choice]
+    return world(
+        listed,
+        now,
+        leases=tuple(held),
+        budgets=tuple(draw(st.sampled_from(([], [Budget("team", "month", usd(250))])))),
+        facts={le.job.uid: JobFacts(last_checkpoint_at=NOW) for le in held},
+        past=draw(pasts(choice)),
+    )
+
+
 @settings(deadline=None, max_examples=300)  # two cores shared by everything else that runs
-@given(worlds())
+@given(st.one_of(worlds(), patient_worlds()))
 def test_every_plan_keeps_its_promises(seen: Snapshot) -> None:
     found = plan(seen, NOW)
     assert found == plan(seen, NOW)

@@ -1,6 +1,6 @@
 """`python -m benchmarks.placement` (`make bench-placement`): all suites, or those named.
 
-S4 to S6 have command lines of their own behind their names: `packing`, `fleet`, `serving`.
+S4 to S6 have command lines of their own behind their names: `packing`, `fleet`, `serving`, `speed`.
 
 Prints the table and writes the figures. Every result is kept at once in a file under `dist/`, so
 that a stopped run goes on where it stopped; results of older code are not used. Ends with 0 only
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.placement import fleet, packing, published, serving, suites, traces
+from benchmarks.placement import fleet, packing, published, serving, speed, suites, traces
 from benchmarks.placement.baselines import (
     AvailabilityPrice,
     CoState,
@@ -39,6 +39,7 @@ FURTHER: Mapping[str, Callable[[list[str]], int]] = {
     "packing": packing.main,
     "fleet": fleet.main,
     "serving": serving.main,
+    "speed": speed.main,
 }
 """Suites whose cases are not one job with a deadline."""
 

@@ -7,6 +7,7 @@ objects: no create, update or delete handlers, no timers, no daemons, no finaliz
 import dataclasses
 import datetime
 import logging
+import threading
 from typing import Any
 
 import kopf
@@ -15,6 +16,7 @@ from overspill import handlers
 from overspill.core.errors import OverspillError
 from overspill.kube.login import login as login_info
 from overspill.kube.verbs import connect
+from overspill.kube.watchdog import end_process
 from overspill.settings import Settings
 from overspill.wiring import Process
 
@@ -22,6 +24,9 @@ __all__ = ["handlers"]
 
 LOGIN_LASTS = datetime.timedelta(seconds=60)
 """kopf asks for credentials anew after this time, so that a rotated token is taken up."""
+
+END_S = 15.0
+"""How long the process may live on after kopf began its clean-up."""
 
 
 class NoDiffs(kopf.DiffBaseStorage):
@@ -69,7 +74,14 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
 
 @kopf.on.cleanup()
 async def stop(memo: kopf.Memo, **_: Any) -> None:
-    """Ends everything; the election lease is given up so that a successor need not wait."""
+    """Ends everything; the election lease is given up so that a successor need not wait.
+
+    When one watch of kopf fails for good, another may wait for ever for credentials that nobody
+    renews any more, and the process would live on doing nothing: it is ended, and started anew.
+    """
+    deadline = threading.Timer(END_S, end_process, ["kopf did not end after its clean-up"])
+    deadline.daemon = True
+    deadline.start()
     process = getattr(memo, "process", None)
     if process is not None:
         await process.stop()

@@ -133,13 +133,13 @@ def run(args: argparse.Namespace) -> int:
         raise CliError(str(error)) from error
     outcomes = [_replayed(history, one, args) for one in found]
     summaries = [summary(outcome, args.reference) for outcome in outcomes]
+    if args.html:
+        shown = [Shown(s, course(o)) for s, o in zip(summaries, outcomes, strict=True)]
+        _write(args.html, page(history, shown, history.notes))
     if args.output == "json":
         render.print_json(simulate_table.documents(summaries))
     else:
         simulate_table.show(render.console(), summaries, history.notes)
-    if args.html:
-        shown = [Shown(s, course(o)) for s, o in zip(summaries, outcomes, strict=True)]
-        _write(args.html, page(history, shown, history.notes))
     return 0
 
 

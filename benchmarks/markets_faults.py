@@ -25,7 +25,7 @@ from overspill.core.lease import lease_name
 
 SETUP, FAULTS, ABANDONED = "set-up", "failures", "30 days alone"
 ATTEMPTS = 12
-AT_ONCE = 4
+AT_ONCE = 6
 """Markets that are played side by side; a small machine bears no more."""
 
 NEAR = Decimal("0.02")

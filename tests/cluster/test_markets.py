@@ -1,5 +1,6 @@
 """A job on every container market, side by side, through the operator, on a real API server."""
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from overspill.testing.bed import Bed
+from overspill.testing.bed import Bed, until
 from overspill.testing.markets import market_stack, ready
 from overspill.testing.stack import Stack
 
@@ -70,6 +71,36 @@ def test_leases_that_the_hosts_end_are_lost_and_the_jobs_run_elsewhere(
         ran = [x for x in _leases(stack, namespace, market) if _has_run(x)]
         why = [x["status"]["closing"]["reason"] for x in sorted(ran, key=_attempt)]
         assert why == ["Lost", "Finished"], market
+
+
+def test_an_operator_that_never_comes_back_costs_no_more_than_was_declared(
+    stack: Stack, namespace: str
+) -> None:
+    for market in MARKETS:
+        stack.apply_job(namespace, market, _on(market, "sleep 100000"))
+    declared = {market: _declared(stack, namespace, market) for market in MARKETS}
+    stack.operator.kill()
+    stack.market.advance(30 * 86_400)
+    summary = stack.market.summary()
+    for market, (key, most_usd) in declared.items():
+        assert 0 < Decimal(summary["by_key"][key]["usd"]) <= most_usd, market
+    assert (summary["doubles"], summary["double_creates"]) == ({}, {})
+
+
+def _declared(stack: Stack, namespace: str, market: str) -> tuple[str, Decimal]:
+    """The key of the job's lease, and what its GPUProvider says of the next 30 days with it."""
+    stack.until_phase(namespace, market, "Running", timeout_s=180)
+    (lease,) = [x for x in _leases(stack, namespace, market) if _has_run(x)]
+    key = lease["metadata"]["name"]
+
+    def told() -> dict[str, Any] | None:
+        found = stack.cluster.kubectl("get", "gpp", market, "-o", "jsonpath={.status.worstCase}")
+        worst: dict[str, Any] = json.loads(found or "{}")
+        return worst if key in {x["leaseName"] for x in worst.get("leases", [])} else None
+
+    worst = until(told, f"{market} to declare its worst case", 60, 0.5)
+    assert worst is not None
+    return key, Decimal(worst["within30DaysUSD"])
 
 
 def _all_complete(stack: Stack, namespace: str) -> None:

@@ -186,5 +186,5 @@ def _capabilities(config: Config) -> Capabilities:
             grain=timedelta(hours=1),
         ),
         offer_ttl=timedelta(seconds=config.offers_every_seconds),
-        not_found_grace=max(lag, timedelta(seconds=60)),
+        not_found_grace=max(2 * lag, timedelta(seconds=10)),
     )

@@ -263,5 +263,5 @@ def _capabilities(config: Config) -> Capabilities:
         has_dead_mans_switch=True,
         ending=Ending(BillEnd.PREPAID, grain=timedelta(hours=1)),
         offer_ttl=timedelta(seconds=config.offers_every_seconds),
-        not_found_grace=max(lag, timedelta(seconds=60)),
+        not_found_grace=max(2 * lag, timedelta(seconds=10)),
     )

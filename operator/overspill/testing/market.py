@@ -164,9 +164,7 @@ class FakeMarket:
         return [
             HeldLease(Handle(h.key if echoes else "", h.external_id), True, h.created_at)
             for h in self.sold
-            if h.is_live
-            and h.visible_from <= now
-            and not self._happens(self.lies.partial_list)
+            if h.is_live and h.visible_from <= now and not self._happens(self.lies.partial_list)
         ]
 
     def live(self) -> list[Held]:

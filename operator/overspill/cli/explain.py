@@ -16,7 +16,6 @@ from rich.console import Console
 
 from overspill.cli import record, render, times
 from overspill.cli.cluster import Cluster, Json, connect
-from overspill.cli.errors import CliError
 from overspill.cli.money import Money, leases_of, reference_rates, tally
 from overspill.cli.options import add_cluster_flags, add_output_flag, target
 from overspill.cli.render import Column, usd
@@ -54,6 +53,7 @@ def add(subparsers: Any) -> None:
         "line, every group of offers that lost with its reason, and all attempts so far.",
     )
     parser.add_argument("job", metavar="JOB", nargs="?")
+    parser.set_defaults(refuse=parser.error)
     record.add_flags(parser)
     add_cluster_flags(parser)
     add_output_flag(parser)
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     if args.replay:
         return replay(args.replay, what_if=args.what_if, now=times.now())
     if not args.job:
-        raise CliError("Name a GPUJob, or a file with --replay.")
+        args.refuse("name a GPUJob, or a file with --replay")
     cluster = connect(target(args))
     if args.record:
         found = record.fetch(args.operator, cluster.namespace, args.job)

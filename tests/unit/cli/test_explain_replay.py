@@ -61,8 +61,9 @@ def test_a_replay_needs_no_cluster(saved: Path) -> None:
 
 
 def test_without_job_and_file_the_usage_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain"]) == 1
-    assert "Name a GPUJob" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["explain"])
+    assert "name a GPUJob" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["", "[]", json.dumps({"version": 7})])

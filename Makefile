@@ -29,6 +29,10 @@ demo-trace: venv ## At least 300 jobs of a real GPU trace on 100 simulated nodes
 bench-storm: venv ## 2,000 GPUJobs at once on 200 simulated nodes: writes, latencies, CPU, memory
 	@$(PY) -m benchmarks.storm
 
+.PHONY: bench-soak
+bench-soak: venv ## 5,000 GPUJobs, 500 nodes that come and go, 200 leases, half an hour: memory, reaction, start
+	@$(PY) -m benchmarks.soak
+
 .PHONY: bench-placement
 bench-placement: venv ## Our placement against the published policies and the optimum, on the shared traces
 	@$(PY) -m benchmarks.placement

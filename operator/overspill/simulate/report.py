@@ -227,6 +227,7 @@ _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Overspill: what it would have done</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
+*{box-sizing:border-box}
 body{font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;color:#22262b;
  margin:0 auto;max-width:960px;padding:28px 20px 60px;background:#fff}
 h1{font-size:27px;line-height:1.25;margin:0 0 6px}

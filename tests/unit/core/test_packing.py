@@ -48,13 +48,15 @@ def test_a_share_goes_where_a_share_is_left() -> None:
     assert packer.choose([whole, opened], HALF) == (opened, Room(8, 8, (0,)))
 
 
-def test_a_node_without_cores_for_others_is_filled_first() -> None:
+def test_a_node_keeps_the_cores_that_its_gpus_need() -> None:
     packer = Packer((Kind(Demand(cpu=4), 1.0),))
     poor, rich = Room(4, 8, (1000, 1000)), Room(64, 8, (1000, 1000))
     found = packer.choose([rich, poor], Demand(cpu=1))
     assert found is not None
     # Of the poor node the second GPU is lost to the mix; of the rich one nothing is.
     assert found[0] == rich
+    slight = Demand(gpus=0, cpu=1)
+    assert packer.choose([rich, poor], slight) == (rich, Room(63, 8, (1000, 1000)))
     assert packer.choose([poor], Demand(cpu=8)) is None
 
 
@@ -62,6 +64,13 @@ def test_among_equals_the_one_with_the_least_left() -> None:
     packer = Packer((Kind(ONE, 1.0),))
     small, large = Room(9, 9, (1000, 0)), Room(9, 9, (1000, 1000))
     assert packer.choose([large, small], ONE) == (small, Room(9, 9, (0, 0)))
+
+
+def test_a_growth_too_small_to_tell_leaves_the_choice_to_what_is_left() -> None:
+    packer = Packer((Kind(ONE, 0.99), Kind(Demand(cpu=5), 0.01)))
+    # The small node loses a hundredth of a GPU for the rare kind; it is still the fuller one.
+    small, large = Room(5, 9, (1000, 1000)), Room(64000, 9, (1000, 1000))
+    assert packer.choose([large, small], Demand(cpu=1)) == (small, Room(4, 9, (1000, 0)))
 
 
 def test_the_mix_is_the_usual_kinds_only() -> None:

@@ -119,6 +119,7 @@ def _job(number: int, dice: random.Random, burst: Burst, *, deadline: bool = Fal
 
 def _rented(number: int, account: ProviderAccount, dice: random.Random) -> Offer:
     model = MODELS[number % 3]
+    dear = 3 if account.capacity_type is CapacityType.ON_DEMAND else 1
     return Offer(
         account.name,
         f"o{number}",
@@ -127,7 +128,7 @@ def _rented(number: int, account: ProviderAccount, dice: random.Random) -> Offer
         TrustTier.COMMUNITY,
         model,
         64,
-        Decimal(64 * dice.randrange(80, 400)) / 100,
+        Decimal(64 * dear * dice.randrange(80, 400)) / 100,
         NOW,
         region=f"r{number}",
         is_divisible=True,

@@ -116,7 +116,7 @@ class _Choice:
         age = max(o.age for o in cheap) if cheap else min(o.age for o in others)
         slack = self._footing.slack - self._footing.fallback_start - self._q.at_risk
         held = self._held
-        return known.table.costs(
+        return known.costs(
             State(slack, self._q.work, bool(cheap), age),
             on_reliable=held is not None and held.name not in known.cheap,
             on_unreliable=held is not None and held.name in known.cheap,

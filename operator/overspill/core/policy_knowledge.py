@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from overspill.core.policy_lifetime import Hazards, Run, learn
-from overspill.core.policy_value import Market, Table
+from overspill.core.policy_value import Costs, Market, State, Table
 
 UP_PRIOR = Hazards((1.2, 0.45, 0.2, 0.06))
 DOWN_PRIOR = Hazards((1.2, 0.6, 0.25, 0.08))
@@ -100,15 +100,21 @@ class Knowledge:
         if self.older is not None:
             return self.older.table
         setting = self.setting
+        # In units of the dependable price, so that jobs of one GPU and of eight share a table.
         market = Market(
             up=_rounded(self.cheap_life.up),
             down=_rounded(self.cheap_life.down),
-            price=_digits(self.cheap_life.all_in, 3),
-            reliable_price=_digits(self.dependable, 3),
-            cold=setting.cold,
+            price=_digits(self.cheap_life.all_in / self.dependable, 2),
+            reliable_price=1.0,
+            cold=_digits(setting.cold, 2),
         )
         step = max(setting.work / self.tuning.steps, setting.slack / MOST_LAYERS)
         return _table(market, setting.slack, setting.work, step)
+
+    def costs(self, state: State, *, on_reliable: bool, on_unreliable: bool) -> Costs:
+        """What each way on costs from here, USD."""
+        found = self.table.costs(state, on_reliable=on_reliable, on_unreliable=on_unreliable)
+        return Costs(*(cost * self.dependable for cost in found))
 
 
 def know(watched: Mapping[str, Watched], setting: Setting, tuning: Tuning) -> Knowledge:
@@ -135,7 +141,7 @@ def refresh(known: Knowledge, watched: Mapping[str, Watched]) -> Knowledge:
     return replace(known, lives=lives, older=known)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=48)
 def _table(market: Market, slack: float, work: float, step: float) -> Table:
     """Built once for all jobs of about this size; a hit needs figures that agree when rounded."""
     return Table(market, slack, work, step)

@@ -120,8 +120,8 @@ def share(past: Past, track: Track, gang: Gang) -> float:
 
 
 def round_up(hours: float) -> float:
-    """The next of 0.75, 1.06, 1.5, 2.1, 3… hours: jobs of about one size share one table."""
-    return 0.75 * 2 ** (max(0, math.ceil(2 * math.log2(hours / 0.75) - 1e-9)) / 2)
+    """The next of 0.75, 1.5, 3, 6… hours: jobs of about one size share one table."""
+    return 0.75 * 2.0 ** max(0, math.ceil(math.log2(hours / 0.75) - 1e-9))
 
 
 def _floor(past: Past, every: timedelta) -> int:
@@ -145,7 +145,7 @@ def _newer(older: _Lesson, newer: _Lesson) -> Knowledge:
 
 
 def rounded(setting: Setting) -> Setting:
-    """The same setting with three digits, so that small changes find what is known already."""
+    """The same setting in few digits, so that small changes find what is known already."""
     found = replace(setting, work=round_up(setting.work), cold=_digits(setting.cold))
     return replace(found, reliable_price=_digits(setting.reliable_price))
 

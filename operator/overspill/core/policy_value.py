@@ -8,6 +8,7 @@ be risked, so the hard safety net is part of every value. Called by `policy`.
 """
 
 import math
+from array import array
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -46,7 +47,8 @@ class Costs(NamedTuple):
 
 
 BUCKETS = len(EDGES) + 1
-_Layer = list[list[float]]
+_Layer = list["array[float]"]
+"""Arrays, because lists of floats take four times the memory and tables are kept for hours."""
 _INFINITE = math.inf
 
 
@@ -123,9 +125,9 @@ class Table:
     def _add_layer(self) -> None:
         """One more step of slack, work by work; what is down first, for a start may fail."""
         slack = len(self._idle)
-        idle: _Layer = [[0.0] for _ in range(2 * BUCKETS)]
-        reliable: _Layer = [[0.0] for _ in range(2 * BUCKETS)]
-        running: _Layer = [[0.0] for _ in range(BUCKETS)]
+        idle: _Layer = [array("d", (0.0,)) for _ in range(2 * BUCKETS)]
+        reliable: _Layer = [array("d", (0.0,)) for _ in range(2 * BUCKETS)]
+        running: _Layer = [array("d", (0.0,)) for _ in range(BUCKETS)]
         waits = [self._waiting(slack, a) for a in range(2 * BUCKETS)]
         self._idle.append(idle)
         self._reliable.append(reliable)

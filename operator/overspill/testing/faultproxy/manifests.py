@@ -13,17 +13,17 @@ SLA_CLASS = "hasty"
 API_VERSION = "overspill.dev/v1alpha1"
 CONFIG = {
     "akash": {
-        "bidWindowSeconds": "5",
+        "bidWindowSeconds": "30",
         "bidSettleSeconds": "0.3",
-        "requestTimeoutSeconds": "2",
+        "requestTimeoutSeconds": "4",
         "listLagSeconds": "1",
     },
     "vast": {
         "requestsPerSecond": "50",
         "offersEverySeconds": "10",
-        "requestTimeoutSeconds": "2",
+        "requestTimeoutSeconds": "4",
         "listLagSeconds": "1",
-        "quarantineSeconds": "2",
+        "quarantineSeconds": "3",
     },
 }
 HOSTS = 12

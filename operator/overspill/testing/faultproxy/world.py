@@ -36,17 +36,18 @@ SWEEP_S = 3.0
 SETTINGS: Mapping[str, str] = {
     "OVERSPILL_TRUTH_PERIOD_S": "3",
     "OVERSPILL_SWEEP_PERIOD_S": f"{SWEEP_S:g}",
-    "OVERSPILL_PERMIT_S": "3",
-    "OVERSPILL_QUARANTINE_S": "2",
-    "OVERSPILL_REQUEST_S": "2",
+    "OVERSPILL_PERMIT_S": "6",
+    "OVERSPILL_QUARANTINE_S": "3",
+    "OVERSPILL_REQUEST_S": "4",
     "OVERSPILL_REFUSED_OFFER_S": "5",
     "OVERSPILL_LEASE_DURATION_S": "12",
     "OVERSPILL_RENEW_DEADLINE_S": "10",
     "OVERSPILL_DRAIN_S": "2",
-    "OVERSPILL_OPENING_LIMIT_S": "60",
+    "OVERSPILL_OPENING_LIMIT_S": "300",
 }
-"""Compressed alike. An old list (`rules.yaml`) is always younger than a sweep period: what looks
-like an orphan in one old list can then not look so in the next sweep."""
+"""Compressed alike, and not further than a busy machine can keep. An old list (`rules.yaml`) is
+always younger than a sweep period: what looks like an orphan in one can then not look so in the
+next sweep."""
 NODE = "case-home"
 HOME_GPUS = 64
 

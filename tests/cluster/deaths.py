@@ -23,11 +23,11 @@ from .manifests import burst_only
 from .proofs import SWIFT, sla_class, until_complete, until_leads
 
 FAST_ELECTION = {
-    "OVERSPILL_LEASE_DURATION_S": "4",
-    "OVERSPILL_RENEW_DEADLINE_S": "3",
+    "OVERSPILL_LEASE_DURATION_S": "3",
+    "OVERSPILL_RENEW_DEADLINE_S": "2.4",
     "OVERSPILL_RETRY_PERIOD_S": "0.3",
-    "OVERSPILL_REQUEST_S": "1.5",
-    "OVERSPILL_PERMIT_S": "2.5",
+    "OVERSPILL_REQUEST_S": "2",
+    "OVERSPILL_PERMIT_S": "3",
     "OVERSPILL_QUARANTINE_S": "1",
 }
 MOMENTS = ("before", "after")

@@ -8,7 +8,7 @@ as the sequence that led to it.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ FIXED = ("workload", "gpu", "numNodes", "template", "managedBy")
 """What cannot be edited: another value needs another object of the same name."""
 QUIET_S = 0.5
 EVERY_S = 0.25
-REST_WITHIN_S = 180.0
+REST_WITHIN_S = 300.0
 CHAIN = 3
 """So many mutations before the job is mended."""
 
@@ -116,56 +116,75 @@ class Lane:
     async def _mutate(self) -> None:
         path = self.cluster.next_leaf(self.dice)
         value = self.dice.choice(values(path))
-        made = put(self.spec, path, value.content)
-        if self.dice.random() < 0.1:
-            made = without(self.spec, path)
-        self.cluster.sent[path] += 1
-        if path[0] in FIXED and self.dice.random() < 0.85:
-            await self._recreate(made, path, value)
-        else:
-            await self._edit(made, path, value)
+        tried = {path: value}
+        if path[0] == "template" and self.dice.random() < 0.6:
+            tried |= self._more_of_the_template()
+        made = self.spec
+        for where, what in tried.items():
+            made = put(made, where, what.content)
+        if len(tried) == 1 and self.dice.random() < 0.1:
+            made = without(made, path)
+        self.cluster.sent.update(tried.keys())
+        is_edited = False
+        if path[0] not in FIXED or self.dice.random() < 0.15:
+            is_edited = await self._edit(made, tried) or value.word == "invalid"
+        if not is_edited:
+            await self._recreate(made, tried)
 
-    async def _edit(self, made: Spec, path: Path, value: Value) -> None:
+    def _more_of_the_template(self) -> dict[Path, Value]:
+        """Most leaves are the template's, and no attempt comes without a new object."""
+        more = {self.cluster.next_leaf(self.dice) for _ in range(4)}
+        chosen = {p: self.dice.choice(values(p)) for p in sorted(more) if p[0] == "template"}
+        return {p: value for p, value in chosen.items() if value.word != "invalid"}
+
+    async def _edit(self, made: Spec, tried: Mapping[Path, Value]) -> bool:
+        """Whether it was accepted."""
+        (path, _), *_rest = tried.items()
         top = path[0]
-        self._tell(f"edit {'.'.join(path)} = {_short(value)}")
+        self._tell(f"edit {_told(tried)}")
         change = {"op": "add", "path": f"/spec/{top}", "value": made.get(top)}
         if top not in made:
             if top not in self.spec:
-                return
+                return True
             change = {"op": "remove", "path": f"/spec/{top}"}
         before = await self._read("subject")
         try:
             await self.cluster.verbs.patch(
                 self._path("subject"),
-                [change],
-                content_type=JSON_PATCH,  # type: ignore[arg-type]  # a JSON patch is a list
+                [change],  # type: ignore[arg-type]  # a JSON patch is a list
+                content_type=JSON_PATCH,
             )
         except Refused:
             self.cluster.refused += 1
             await self._is_untouched(before)
-        else:
-            self._is_legal(path, value)
-            self.cluster.accepted[path] += 1
-            self.spec = made
+            return False
+        self._accepted(tried)
+        self.spec = made
+        return True
 
-    async def _recreate(self, made: Spec, path: Path, value: Value) -> None:
-        self._tell(f"recreate with {'.'.join(path)} = {_short(value)}")
+    async def _recreate(self, made: Spec, tried: Mapping[Path, Value]) -> None:
+        self._tell(f"recreate with {_told(tried)}")
         try:
             await self._create("trial", made, dry_run=True)
         except Refused:
             self.cluster.refused += 1
             return
-        self._is_legal(path, value)
-        self.cluster.accepted[path] += 1
+        self._accepted(tried)
         await self._anew("subject", made)
         self.spec = made
+
+    def _accepted(self, tried: Mapping[Path, Value]) -> None:
+        self.cluster.accepted.update(tried.keys())
+        for path, value in tried.items():
+            if value.word == "invalid":
+                self._wrong(f"{'.'.join(path)} = {_short(value)} was accepted")
 
     async def _toggle(self) -> None:
         """Suspended or resumed, whichever it is not."""
         wanted = not self.spec.get("suspend", False)
         self._tell(f"suspend = {wanted}")
         made = {**self.spec, "suspend": wanted}
-        await self._edit(made, ("suspend",), Value("meant", wanted))
+        await self._edit(made, {("suspend",): Value("meant", wanted)})
 
     async def _mend(self) -> None:
         """Good again, by an edit where that can be, else by another job of the same name."""
@@ -205,10 +224,6 @@ class Lane:
             after["metadata"][k] != before["metadata"][k] for k in same
         ):
             self._wrong("a refused edit changed the object")
-
-    def _is_legal(self, path: Path, value: Value) -> None:
-        if value.word == "invalid":
-            self._wrong(f"{'.'.join(path)} = {_short(value)} was accepted")
 
     async def _anew(self, name: str, spec: Spec) -> None:
         """Deleted and created again at once, while its leases still close."""
@@ -270,6 +285,10 @@ def _gist(seen: Sight) -> str:
     }
     told = (seen.status.get("decision") or {}).get("message", "")
     return f"phase {seen.phase!r}, leases {Counter(states)}, true {true}, decision: {told[:200]}"
+
+
+def _told(tried: Mapping[Path, Value]) -> str:
+    return ", ".join(f"{'.'.join(path)} = {_short(value)}" for path, value in tried.items())
 
 
 def _short(value: Value) -> str:

@@ -166,11 +166,13 @@ class Planner(RuleBasedStateMachine):
 
     # what becomes of the places to choose from
 
-    @rule(which=st.integers(0, 3), price=rates, size=st.sampled_from((1, 4, 8, 16)), facts=facts)
+    @rule(which=st.integers(0, 1), price=rates, size=st.sampled_from((1, 4, 8, 16)), facts=facts)
     def an_offer_appears_or_changes(
         self, which: int, price: Decimal, size: int, facts: dict[str, object]
     ) -> None:
-        self.world.refresh(f"a{which}", price, size, **facts)
+        # What an id stands for never changes its shape, only its price and whether it is free.
+        shape = f"{facts['provider']}-{size}-{'shared' if facts['is_divisible'] else 'whole'}"
+        self.world.refresh(f"{shape}-{which}", price, size, **facts)
 
     @precondition(lambda self: self.world.offers)
     @rule(which=chances)

@@ -21,7 +21,6 @@ Spec = dict[str, Any]
 SCHEMA: Schema = openapi(next(k for k in KINDS if k.name == "GPUJob"))["properties"]["spec"]
 CLASS = "hasty"
 """An SLAClass that is there."""
-LONG = 10**9
 LASTS = {f"pod-complete.stage.kwok.x-k8s.io/{x}": "86400s" for x in ("delay", "jitter-delay")}
 """A simulated pod runs for so long."""
 WORK = {"name": "main", "image": "busybox:1", "command": ["sh", "-c", "sleep 600"]}
@@ -104,6 +103,10 @@ PLAIN: Mapping[str, Any] = {
 """Required siblings."""
 
 
+SERVED = ("endpoint", "replicas")
+"""Only a service has them."""
+
+
 @dataclass(frozen=True)
 class Value:
     """One value for a leaf; `word` says of what kind: boundary, meant, invalid or nonsense."""
@@ -148,6 +151,9 @@ def put(spec: Spec, path: Path, content: Any) -> Spec:
         empty: Any = [] if follows == "[]" else {}
         place = _entered(place, step, empty)
         _complete(place, path[: depth + 1])
+    if path[0] in SERVED:
+        made["workload"] = "Inference"
+        made.pop("deadline", None)
     if path[-1] == "[]":
         place[:] = [content]
     else:

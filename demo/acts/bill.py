@@ -21,7 +21,7 @@ from overspill.sandbox import ledger
 TITLE = "the bill"
 SECONDS_PER_BLOCK = 6
 BLOCKS_APART = 3
-"""The market bills whole blocks up to the close; we count on until two listings proved the end."""
+"""The market bills whole blocks up to the close; we count on until it was first seen gone."""
 
 
 def play(world: World) -> None:

@@ -184,7 +184,7 @@ def _tested(up: Hazards, lives: Sequence[Run], tuning: Tuning) -> Hazards:
 
 def all_in(price: float, entry: float, up: Hazards, setting: Setting, tuning: Tuning) -> float:
     """USD per useful hour of a place that is entered fresh and kept until it is taken."""
-    life = up.life(0.0, min(tuning.horizon, setting.work))
+    life = up.life(0.0, tuning.horizon)
     useful = max(life - setting.cold, 0.1 * life)
     return (price * life + entry) / useful
 
@@ -244,7 +244,7 @@ def _kept_up(
     watched: Watched, own: Hazards, together: Hazards, setting: Setting, tuning: Tuning
 ) -> float:
     """A place's price with the starts that follow when it is lost and another one takes over."""
-    horizon = min(tuning.horizon, setting.work)
+    horizon = tuning.horizon
     more = 1 / own.life(0.0, horizon) - 1 / together.life(0.0, horizon)
     return watched.price + max(0.0, more) * (watched.price * setting.cold + watched.entry)
 

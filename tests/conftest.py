@@ -2,9 +2,19 @@
 
 A module stays in one process, for its tests share what they started; so do all modules that need
 the machine's one real node. Whatever takes minutes starts first.
+
+Generated examples are the same in every run, so that a submission never fails by luck; with
+`HYPOTHESIS=random` they are new ones each time (`make chaos` looks for new ones by seed, too).
 """
 
+import os
+
 import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, database=None)
+if os.environ.get("HYPOTHESIS") != "random":
+    settings.load_profile("repeatable")
 
 REAL_NODE = "real-node"
 

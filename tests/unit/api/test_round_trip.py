@@ -83,7 +83,10 @@ def arrays(schema):
 def objects(schema):
     if isinstance(schema.get("additionalProperties"), dict):
         names = st.sampled_from(["a", "nvidia.com/gpu", "*"])
-        return st.dictionaries(names, values(schema["additionalProperties"]), max_size=2)
+        least = schema.get("minProperties", 0)
+        return st.dictionaries(
+            names, values(schema["additionalProperties"]), min_size=least, max_size=2
+        )
     required = schema.get("required", [])
     fields = {name: values(child) for name, child in schema.get("properties", {}).items()}
     return st.fixed_dictionaries(

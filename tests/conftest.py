@@ -8,6 +8,7 @@ Generated examples are the same in every run, so that a submission never fails b
 """
 
 import os
+from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
@@ -19,11 +20,12 @@ if os.environ.get("HYPOTHESIS") != "random":
 REAL_NODE = "real-node"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)  # xdist reads the groups in a hook that comes first
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
     needs = {item.path for item in items if item.get_closest_marker("real_node")}
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     for item in items:
         group = REAL_NODE if item.path in needs else f"{item.path.parent.name}-{item.path.stem}"
         item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: (item.path not in needs, item.path not in slow))
+    return (yield)

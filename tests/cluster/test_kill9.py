@@ -6,6 +6,7 @@ passages of the gate on every market are `benchmarks/chaos_crashes.py`.
 """
 
 import random
+import signal
 import time
 from collections.abc import Iterator
 
@@ -50,13 +51,17 @@ def stack(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]
 def test_twenty_deaths_in_the_middle_of_bursts(stack: Stack, namespace: str) -> None:
     dice = random.Random(SEED)  # noqa: S311  (a seed, so that it can be repeated)
     found: set[str] = set()
+    deaths = number = 0
     with Kubelet(stack.operator) as kubelet:  # a leader too slow to renew ends itself as well
-        for number in range(KILLS):
+        while deaths < KILLS:
+            number += 1
+            assert number < 2 * KILLS, f"only {deaths} of {number} lives ended by our hand"
             stack.apply_job(namespace, f"burst-{number}", rented("sleep 2"))
             until_leads(stack.operator)
             time.sleep(dice.uniform(0.1, 4))  # the moment itself, not a wait for anything
             with kubelet.away():
                 stack.operator.kill()
+                deaths += stack.operator.exit_code == -signal.SIGKILL
                 found |= states(stack, namespace)
                 stack.operator.restart()
         until_complete(stack, namespace)

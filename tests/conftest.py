@@ -1,4 +1,4 @@
-"""Which tests may run side by side (`pytest -n 2 --dist loadgroup`), and which come first.
+"""Which tests may run side by side (`pytest -n 2 --no-loadscope-reorder`), and which come first.
 
 A module stays in one process, for its tests share what they started; so do all modules that need
 the machine's one real node. Whatever takes minutes starts first.
@@ -7,25 +7,41 @@ Generated examples are the same in every run, so that a submission never fails b
 `HYPOTHESIS=random` they are new ones each time (`make chaos` looks for new ones by seed, too).
 """
 
+import functools
 import os
-from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("repeatable", derandomize=True, database=None)
 if os.environ.get("HYPOTHESIS") != "random":
     settings.load_profile("repeatable")
 
-REAL_NODE = "real-node"
+REAL_NODE = "real_node"
 
 
-@pytest.hookimpl(wrapper=True)  # xdist reads the groups in a hook that comes first
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
-    needs = {item.path for item in items if item.get_closest_marker("real_node")}
+class ByModule(LoadScopeScheduling):
+    """A module to a process, and all modules with the marker `real_node` to the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return REAL_NODE if _needs_real_node(self.config.rootpath / module) else module
+
+
+@functools.cache
+def _needs_real_node(module: Path) -> bool:
+    return f"mark.{REAL_NODE}" in module.read_text()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return ByModule(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    needs = {item.path for item in items if item.get_closest_marker(REAL_NODE)}
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    for item in items:
-        group = REAL_NODE if item.path in needs else f"{item.path.parent.name}-{item.path.stem}"
-        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: (item.path not in needs, item.path not in slow))
-    return (yield)

@@ -49,6 +49,11 @@ class Capabilities:
 
     idempotency: IdempotencyClass
     list_lag: timedelta = timedelta(0)
+    """For so long a new lease may be missing from `leases` and be unreadable.
+
+    `open` with its handle waits by itself; who looks for a key (class A apart) or for a proof of
+    absence waits before the list counts.
+    """
     quarantine: timedelta = timedelta(seconds=60)
     request_timeout: timedelta = timedelta(seconds=10)
     permit_validity: timedelta = timedelta(seconds=20)
@@ -62,6 +67,7 @@ class Capabilities:
     """False at home: the child's name is the key, nothing is paid to a third party."""
     offer_ttl: timedelta = timedelta(seconds=60)
     not_found_grace: timedelta = timedelta(seconds=60)
+    """For so long LeaseNotFound of a lease is not believed: at least `list_lag`."""
 
 
 @dataclass(frozen=True, slots=True)

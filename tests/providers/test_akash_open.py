@@ -129,6 +129,17 @@ async def test_it_waits_for_better_bids_but_not_for_ever() -> None:
     assert chosen.handle.get("provider") == "akash1dear"
 
 
+async def test_a_chosen_deployment_that_stays_unreadable_after_a_restart_is_given_up() -> None:
+    rig = double_rig()
+    asked, again = await _chosen(rig), rig.restarted()
+    rig.console.deployments.clear()
+    waiting = await again.open(asked)
+    assert (waiting.handle, waiting.is_complete) == (asked.handle, False)
+    rig.clock.advance(61)
+    with pytest.raises(NoCapacity, match="deployment is gone"):
+        await again.open(asked)
+
+
 async def test_no_bid_in_the_window_closes_the_deployment() -> None:
     rig = double_rig(bidWindowSeconds="45")
     rig.console.offered = []
@@ -273,9 +284,6 @@ async def test_what_the_market_closed_meanwhile_is_no_capacity() -> None:
     bare = Handle(asked.key, asked.handle.external_id)
     with pytest.raises(NoCapacity):
         await rig.restarted().open(replace(asked, handle=bare))
-    rig.console.deployments.clear()
-    with pytest.raises(NoCapacity):
-        await rig.restarted().open(asked)
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,7 @@ def _capabilities(config: Config) -> Capabilities:
         has_dead_mans_switch=False,
         ending=Ending(BillEnd.BALANCE),
         offer_ttl=timedelta(minutes=15),
+        not_found_grace=config.patience,
     )
 
 

@@ -4,6 +4,7 @@ Read by `akash.create`. Values are checked here once; a wrong one is said in wor
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 from urllib.parse import urlsplit
@@ -52,6 +53,11 @@ class Config(BaseModel):
     """Two blocks of the chain: a fresh deployment may be missing from lists for so long."""
     quarantine_seconds: float = Field(default=60, ge=0, le=3600)
     allow_plain_http: bool = False
+
+    @property
+    def patience(self) -> timedelta:
+        """How long a deployment that cannot be read is not taken for gone."""
+        return max(timedelta(seconds=2 * self.list_lag_seconds), timedelta(seconds=60))
 
 
 def config_of(account: ProviderAccount, credentials: Mapping[str, str]) -> Config:

@@ -39,6 +39,8 @@ class Opening:
         self._asked = Asked(config.denom, region, config.auditors)
         self._manifests: LRUCache[str, str] = LRUCache(maxsize=512)
         self._quoting: LRUCache[str, _Quoting] = LRUCache(maxsize=4096)
+        self._unseen: LRUCache[str, float] = LRUCache(maxsize=4096)
+        """Since when a deployment with a chosen bid has not been readable."""
 
     async def create(self, request: OpenRequest) -> OpenStep:
         """Step one. Its answer alone carries the manifest."""
@@ -72,6 +74,9 @@ class Opening:
         if manifest_text is None:
             # we restarted since the order was made: the lease may stand already
             before = await self._known(handle.external_id)
+            if before is None:
+                message = "waits for the deployment to be readable"
+                return OpenStep(handle, False, next_costs=True, message=message)
             lease = live_lease(before)
             if lease is not None and has_manifest(lease):
                 return await self._complete(request, handle, lease)
@@ -95,6 +100,7 @@ class Opening:
         """Drops what memory holds of an order that is done with; the manifest has secrets."""
         self._manifests.pop(dseq, None)
         self._quoting.pop(dseq, None)
+        self._unseen.pop(dseq, None)
 
     async def _drop(self, dseq: str) -> None:
         self.forget(dseq)
@@ -181,13 +187,20 @@ class Opening:
         self.forget(handle.external_id)
         return OpenStep(_with_lease(handle, lease.id), True, price_usd_per_hour=price)
 
-    async def _known(self, dseq: str) -> wire.Held:
+    async def _known(self, dseq: str) -> wire.Held | None:
+        """None for one that is too fresh to be read; one that stays so is gone."""
         try:
-            return await self._api.held(dseq)
+            held = await self._api.held(dseq)
         except LeaseNotFound:
-            raise NoCapacity(
-                f"{self._api.name}: the deployment is gone", provider=self._api.name
-            ) from None
+            now = self._clock.monotonic()
+            since = self._unseen.setdefault(dseq, now)
+            if now - since > self._config.patience.total_seconds():
+                raise NoCapacity(
+                    f"{self._api.name}: the deployment is gone", provider=self._api.name
+                ) from None
+            return None
+        self._unseen.pop(dseq, None)
+        return held
 
     async def _rebuilt_manifest(self, request: OpenRequest, held: wire.Held) -> str:
         """The manifest made again, and proven equal by the hash that the chain recorded."""

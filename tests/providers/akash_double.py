@@ -128,10 +128,17 @@ class Console:
         self.settings: dict[str, bool] = {}
         """dseq → whether its escrow is refilled."""
         self.page = 1000
+        self._lag_s = 0.0
+        self._now: Callable[[], float] = lambda: 0.0
+        self._listed_at: dict[str, float] = {}
 
     def transport(self) -> httpx.MockTransport:
         """The console as a transport."""
         return httpx.MockTransport(self.answer)
+
+    def lags(self, seconds: float, now: Callable[[], float]) -> None:
+        """From now on nothing shows a new deployment before so many seconds are over."""
+        self._lag_s, self._now = seconds, now
 
     def live(self) -> int:
         """Deployments with an open escrow."""
@@ -164,7 +171,7 @@ class Console:
             ),
             r"POST /v1/deployments": lambda **call: self._create(call["body"]["data"]),
             r"GET /v1/deployments": lambda **call: self._own(call["params"]),
-            r"GET /v1/deployments/(\w+)": lambda dseq, **_: self._one(dseq),
+            r"GET /v1/deployments/(\w+)": lambda dseq, **_: self._read(dseq),
             r"DELETE /v1/deployments/(\w+)": lambda dseq, **_: self._close(dseq),
             r"PATCH /v2/deployment-settings/(\w+)": lambda dseq, **call: (
                 self._settings(dseq, call["body"]["data"])
@@ -202,6 +209,7 @@ class Console:
             "escrow_account": escrow(),
             "deposit": data["deposit"],
         }
+        self._listed_at[dseq] = self._now() + self._lag_s
         self.bids[dseq] = [bid(dseq, provider, amount) for provider, amount in self.offered]
         receipt = {"code": 0, "transactionHash": "AB", "rawLog": "[]"}
         return _ok({"data": {"dseq": dseq, "manifest": manifest, "signTx": receipt}}, 201)
@@ -246,6 +254,12 @@ class Console:
             "services": {"job": {**service, "available_replicas": 1}},
         }
 
+    def _is_hidden(self, dseq: str) -> bool:
+        return self._now() < self._listed_at.get(dseq, 0.0)
+
+    def _read(self, dseq: str) -> httpx.Response:
+        return _error(404, "Deployment not found") if self._is_hidden(dseq) else self._one(dseq)
+
     def _one(self, dseq: str) -> httpx.Response:
         held = self.deployments.get(dseq)
         if held is None:
@@ -271,7 +285,9 @@ class Console:
         active = [
             held
             for dseq, held in self.deployments.items()
-            if held["deployment"]["state"] == "active" and dseq not in self.hidden_own
+            if held["deployment"]["state"] == "active"
+            and dseq not in self.hidden_own
+            and not self._is_hidden(dseq)
         ]
         skip, limit = int(params["skip"]), min(self.page, int(params["limit"]))
         page = [_bare(held) for held in active[skip : skip + limit]]
@@ -300,6 +316,7 @@ class Console:
             for dseq, held in self.deployments.items()
             if held["deployment"]["state"] == params["filters.state"]
             and dseq not in self.hidden_names
+            and not self._is_hidden(dseq)
         ]
         start = int(params.get("pagination.key", "0"))
         limit = min(self.page, int(params["pagination.limit"]))

@@ -15,6 +15,8 @@ from overspill.providers.akash import Akash
 from overspill.providers.akash_config import config_of
 from overspill.providers.akash_manifest import manifest
 from overspill.testing.clock import ManualClock
+from overspill.testing.contract import drive
+from overspill.testing.listing import Listing
 from overspill.testing.wire_faults import FaultyTransport
 
 from .akash_double import Console
@@ -97,6 +99,10 @@ def request(attempt: int = 1, workload: PortableWorkload = WORKLOAD) -> OpenRequ
     )
 
 
+LISTING = Listing(page=2)
+"""Much less than we ask for: a console may give so little, and says that there is more."""
+
+
 @dataclass
 class DoubleRig:
     """The adapter on the double, on a clock that moves by hand."""
@@ -106,6 +112,7 @@ class DoubleRig:
     clock: ManualClock = field(default_factory=ManualClock)
     account: ProviderAccount = field(default_factory=account)
     secrets: tuple[str, ...] = (API_KEY, TOKEN)
+    listing: Listing = LISTING
 
     def __post_init__(self) -> None:
         self.provider = self.restarted()
@@ -122,6 +129,19 @@ class DoubleRig:
 
     async def open_things(self) -> int:
         return self.console.live()
+
+    async def fill(self, count: int) -> list[str]:
+        self.console.page = self.listing.page
+        wanted = [self.request(attempt) for attempt in range(1, count + 1)]
+        for asked in wanted:
+            await drive(self, asked)
+        return [asked.key for asked in wanted]
+
+    async def lag(self, after: timedelta) -> None:
+        seconds = after.total_seconds()
+        self.account = account(listLagSeconds=str(seconds))
+        self.console.lags(seconds, self.clock.monotonic)
+        self.provider = self.restarted()
 
 
 def double_rig(folder: Path | None = None, **config: str) -> DoubleRig:

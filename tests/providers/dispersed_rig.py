@@ -14,6 +14,7 @@ from overspill.providers.dispersed import Dispersed, settings
 from overspill.sandbox.app import running
 from overspill.sandbox.options import SandboxOptions
 from overspill.testing.clock import ManualClock
+from overspill.testing.listing import Listing
 from overspill.testing.wire_faults import FaultyTransport
 
 from .akash_rig import TOKEN
@@ -55,6 +56,7 @@ async def dispersed_rig(**config: str) -> AsyncIterator[DispersedRig]:
         secrets = (*CREDENTIALS.values(), TOKEN)
         rig = DispersedRig(app, "dispersed", wire, account(**config), make, secrets=secrets)
         rig.set_clock()
+        rig.listing = Listing(page=50)
         await rig.find_offer("rtx4090")
         yield rig
         for provider in rig.made:

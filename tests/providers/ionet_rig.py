@@ -16,6 +16,7 @@ from overspill.providers._settings import settings_of
 from overspill.providers.ionet import IoNet
 from overspill.providers.ionet_config import DEFAULT_ENDPOINT, Config
 from overspill.testing.clock import ManualClock
+from overspill.testing.listing import Listing
 from overspill.testing.wire_faults import FaultyTransport
 
 from .openapi_checked import Checked, Spec, spec_file
@@ -78,5 +79,6 @@ def make(account: ProviderAccount, clock: ManualClock, wire: FaultyTransport) ->
 async def ionet_rig(*, regions: tuple[str, ...] = (), **config: str) -> AsyncIterator[SandboxRig]:
     ours = account(regions=regions, **config)
     async with sandbox_rig("ionet", ours, make, checked) as rig:
+        rig.listing = Listing(page=100)
         await rig.find_offer()
         yield rig

@@ -18,9 +18,12 @@ from overspill.sandbox.app import running
 from overspill.sandbox.markets.lium.market import LiumMarket
 from overspill.sandbox.options import SandboxOptions
 from overspill.testing.clock import ManualClock
+from overspill.testing.listing import Listing
 from overspill.testing.wire_faults import FaultyTransport
 
 from .sandbox_rig import KEY, SandboxRig
+
+LISTING = Listing(why_whole="the maker's client (lium-io) reads GET /pods once, as one array")
 
 
 class LiumRig(SandboxRig):
@@ -60,6 +63,7 @@ async def lium_rig(*, regions: tuple[str, ...] = (), **config: str) -> AsyncIter
         wire = FaultyTransport(httpx.AsyncHTTPTransport())
         rig = LiumRig(app, "lium", wire, account(regions=regions, **config), make)
         rig.set_clock()
+        rig.listing = LISTING
         await rig.find_offer()
         yield rig
         for provider in rig.made:

@@ -15,6 +15,7 @@ from overspill.providers._settings import settings_of
 from overspill.providers.runpod import RunPod
 from overspill.providers.runpod_config import DEFAULT_ENDPOINT, Config
 from overspill.testing.clock import ManualClock
+from overspill.testing.listing import Listing
 from overspill.testing.wire_faults import FaultyTransport
 
 from .openapi_checked import Checked, Spec, spec_file
@@ -54,5 +55,6 @@ def make(account: ProviderAccount, clock: ManualClock, wire: FaultyTransport) ->
 @asynccontextmanager
 async def runpod_rig(*, regions: tuple[str, ...] = (), **config: str) -> AsyncIterator[SandboxRig]:
     async with sandbox_rig("runpod", account(regions=regions, **config), make, checked) as rig:
+        rig.listing = Listing(page=100)
         await rig.find_offer()
         yield rig

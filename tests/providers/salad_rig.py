@@ -15,6 +15,7 @@ from overspill.providers._settings import settings_of
 from overspill.providers.salad import Salad
 from overspill.providers.salad_config import DEFAULT_ENDPOINT, Config
 from overspill.testing.clock import ManualClock
+from overspill.testing.listing import Listing
 from overspill.testing.wire_faults import FaultyTransport
 
 from .openapi_checked import Checked, Spec, spec_file
@@ -29,6 +30,11 @@ DEVIATIONS: dict[str, str] = {
     "100 is taken for cut, and then nothing is decided on it",
 }
 """Where we read the official specification otherwise than it is written, and why."""
+
+
+LISTING = Listing(
+    cut_at=100, why_whole="the file bounds the list to 100 entries and has no parameter for more"
+)
 
 
 @cache
@@ -83,5 +89,6 @@ async def salad_rig(
 ) -> AsyncIterator[SandboxRig]:
     ours = account(regions=regions, capacity_type=capacity_type, **config)
     async with sandbox_rig("salad", ours, make, checked) as rig:
+        rig.listing = LISTING
         await rig.find_offer()
         yield rig

@@ -1,5 +1,6 @@
 """An adapter on a sandbox in this process, over real HTTP, and a request for one H100."""
 
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,8 @@ from overspill.sandbox.hosts import HostKeeper
 from overspill.sandbox.options import SandboxOptions
 from overspill.sandbox.rentals import Rental, RentalMarket
 from overspill.testing.clock import ManualClock
+from overspill.testing.contract import drive
+from overspill.testing.listing import Listing
 from overspill.testing.wire_faults import FaultyTransport
 
 from .akash_rig import TOKEN, request
@@ -38,6 +41,8 @@ class SandboxRig:
     clock: ManualClock = field(default_factory=ManualClock)
     secrets: tuple[str, ...] = (KEY, TOKEN)
     offer: Offer | None = None
+    listing: Listing = field(init=False)
+    """Each market's rig says it."""
 
     def __post_init__(self) -> None:
         self.made: list[Any] = []
@@ -77,6 +82,27 @@ class SandboxRig:
     async def open_things(self) -> int:
         return len(self.rentals.rentals.held())
 
+    async def fill(self, count: int) -> list[str]:
+        """One is opened; the others are its likes, put into the market itself."""
+        rentals = self.rentals.rentals
+        if not rentals.held():
+            await drive(self, self.request())
+        model = rentals.held()[0]
+        for n in range(len(rentals.held()), count):
+            another = str(int(model.id) + n if model.id.isdecimal() else uuid.UUID(int=n))
+            key = f"{model.key}-{n}"
+            details = _renamed(model.details, model.key, key)
+            like = replace(model, id=another, key=key, details=details, charged=Decimal(0))
+            rentals.all[another] = like
+        return [rental.key for rental in rentals.held()]
+
+    async def lag(self, after: timedelta) -> None:
+        seconds = after.total_seconds()
+        config = {**self.account.config, "listLagSeconds": str(seconds)}
+        self.account = replace(self.account, config=config)
+        self.fault("list_lag", seconds=seconds)
+        self.provider = self.restarted()
+
     @property
     def rentals(self) -> RentalMarket:
         found = self.app.markets[self.market]
@@ -97,6 +123,12 @@ class SandboxRig:
 
     def fault(self, action: str, **rule: Any) -> None:
         self.app.world.faults.add({"action": action, **rule})
+
+
+def _renamed(details: dict[str, Any], before: str, after: str) -> dict[str, Any]:
+    """A copy that bears another name, also in the body it was asked for with."""
+    body = {n: after if v == before else v for n, v in details.get("body", {}).items()}
+    return {**details, "body": body} if body else dict(details)
 
 
 @asynccontextmanager

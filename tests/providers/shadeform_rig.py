@@ -19,6 +19,7 @@ from overspill.providers.shadeform import Shadeform
 from overspill.providers.shadeform_config import DEFAULT_ENDPOINT, Config
 from overspill.sandbox.rentals import Rental
 from overspill.testing.clock import ManualClock
+from overspill.testing.listing import Listing
 from overspill.testing.wire_faults import FaultyTransport
 
 from .openapi_checked import Checked, Spec, spec_file
@@ -33,6 +34,9 @@ DEVIATIONS: dict[str, str] = {
 """Where we read the official specification otherwise than it is written, and why."""
 
 UNDESCRIBED = frozenset({"POST 400", "POST 404", "POST 409", "GET 404"})
+
+
+LISTING = Listing(why_whole="the file gives all instances that are not deleted; no parameters")
 
 
 @cache
@@ -83,5 +87,6 @@ async def shadeform_rig(
     ours = account(regions=regions, **config)
     async with sandbox_rig("shadeform", ours, make, checked, ShadeformRig) as rig:
         assert isinstance(rig, ShadeformRig)
+        rig.listing = LISTING
         await rig.find_offer()
         yield rig

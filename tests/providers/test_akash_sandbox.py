@@ -22,9 +22,10 @@ from overspill.sandbox.hosts import HostKeeper
 from overspill.sandbox.options import SandboxOptions
 from overspill.testing.clock import ManualClock
 from overspill.testing.contract import ProviderContract, drive
+from overspill.testing.listing import Listing
 from overspill.testing.wire_faults import FaultyTransport
 
-from .akash_rig import H100, TOKEN, account, request
+from .akash_rig import H100, LISTING, TOKEN, account, request
 from .akash_spec import Checked, find_spec
 
 KEY = "a-key-of-the-sandbox"
@@ -38,13 +39,15 @@ class SandboxRig:
     wire: FaultyTransport
     clock: ManualClock = field(default_factory=ManualClock)
     secrets: tuple[str, ...] = (KEY, TOKEN)
+    listing: Listing = LISTING
+    config: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.made: list[Akash] = []
         self.provider = self.restarted()
 
     def restarted(self) -> Akash:
-        ours = replace(account(), endpoint=self.app.world.base_url)
+        ours = replace(account(**self.config), endpoint=self.app.world.base_url)
         config = config_of(ours, {"apiKey": KEY})
         self.made.append(Akash(ours, config, self.clock, self.wire))
         return self.made[-1]
@@ -60,6 +63,19 @@ class SandboxRig:
 
     async def open_things(self) -> int:
         return sum(d.state == "active" for d in self.app.chain.deployments.values())
+
+    async def fill(self, count: int) -> list[str]:
+        self.app.world.faults.add({"action": "short_pages", "most": self.listing.page})
+        wanted = [self.request(attempt) for attempt in range(1, count + 1)]
+        for asked in wanted:
+            await drive(self, asked)
+        return [asked.key for asked in wanted]
+
+    async def lag(self, after: timedelta) -> None:
+        seconds = after.total_seconds()
+        self.config = {"listLagSeconds": str(seconds)}
+        self.app.world.faults.add({"action": "list_lag", "seconds": seconds})
+        self.provider = self.restarted()
 
 
 @pytest.fixture

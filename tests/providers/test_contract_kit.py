@@ -17,6 +17,7 @@ import pytest
 from overspill.core.errors import (
     AuthRejected,
     LeaseNotFound,
+    NoCapacity,
     OpenUncertain,
     ProviderError,
     RateLimited,
@@ -26,12 +27,13 @@ from overspill.core.lease import Handle
 from overspill.core.observation import HeldLease, Observation
 from overspill.core.vocabulary import BillEnd, Phase
 from overspill.core.worst_case import Ending
-from overspill.ports import OpenRequest, OpenStep
+from overspill.ports import IdempotencyClass, OpenRequest, OpenStep
 from overspill.providers._http import Call
 from overspill.testing.contract import ProviderContract
+from overspill.testing.listing import Listing
 
-from .test_toy_market import KEY, ToyRig
-from .toy.toy import Toy, _Box
+from .test_toy_market import KEY, Market, ToyRig
+from .toy.toy import Toy, _Box, _Boxes
 
 
 class LosesItsKeys(Toy):
@@ -208,6 +210,71 @@ class ReadsWhatCosts(Toy):
         return await self._judged(request, box)
 
 
+class ReadsTheFirstPage(Toy):
+    async def _boxes(self) -> list[_Box]:
+        return (await self.http.read(Call("GET", "/boxes", "list the boxes"), _Boxes)).boxes
+
+
+class TakesWhatItGot(Toy):
+    """The pages so far, when one fails midway."""
+
+    async def _boxes(self) -> list[_Box]:
+        found: list[_Box] = []
+        after: str | None = ""
+        while after is not None:
+            call = Call("GET", "/boxes", "list the boxes", params={"after": after})
+            try:
+                page = await self.http.read(call, _Boxes)
+            except Unavailable:
+                if not found:
+                    raise
+                break
+            found, after = found + page.boxes, page.next
+        return found
+
+
+class ShowsTwice(Toy):
+    async def leases(self) -> Sequence[HeldLease]:
+        held = await super().leases()
+        return [*held, held[0]] if len(held) > 1 else held
+
+
+class DeclaresNoLag(Toy):
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.capabilities = replace(self.capabilities, list_lag=timedelta(0))
+
+
+class IsLessPatientThanTheListIsSlow(Toy):
+    """The engine would take the silence of a fresh lease for its end."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.capabilities = replace(self.capabilities, not_found_grace=timedelta(seconds=60))
+
+
+class CallsGoneWhatIsNotListed(Toy):
+    async def _read_back(self, request: OpenRequest, handle: Handle) -> OpenStep:
+        if not await self._ids(request.key):
+            raise NoCapacity("it is gone", provider=self.name)
+        return await super()._read_back(request, handle)
+
+
+class OrdersWhatIsNotListed(Toy):
+    async def _read_back(self, request: OpenRequest, handle: Handle) -> OpenStep:
+        if not await self._ids(request.key):
+            return await self.open(replace(request, handle=None))
+        return await super()._read_back(request, handle)
+
+
+class ClaimsToKnowItsKeys(Toy):
+    """Class A is promised, so nobody waits before the order is sent again."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.capabilities = replace(self.capabilities, idempotency=IdempotencyClass.A)
+
+
 CATCHES: dict[str, tuple[type[Toy], ...]] = {
     "test_open_opens_one_lease_that_the_list_shows_under_its_key": (LosesItsKeys,),
     "test_what_ends_the_bill_is_declared_as_the_dead_mans_switch_is": (ClaimsASwitch,),
@@ -237,6 +304,18 @@ CATCHES: dict[str, tuple[type[Toy], ...]] = {
     "test_no_redirect_is_followed_and_a_redirected_order_is_uncertain": (FollowsAnywhere,),
     "test_a_wrong_key_is_auth_rejected": (BlamesTheMarket,),
     "test_no_error_tells_a_secret": (Talks,),
+    "test_a_list_of_several_pages_is_read_whole_or_is_an_error": (
+        ReadsTheFirstPage,
+        TakesWhatItGot,
+        ShowsTwice,
+    ),
+    "test_what_is_not_listed_yet_is_not_opened_again_nor_called_gone": (
+        DeclaresNoLag,
+        IsLessPatientThanTheListIsSlow,
+        CallsGoneWhatIsNotListed,
+        OrdersWhatIsNotListed,
+        ClaimsToKnowItsKeys,
+    ),
     "test_every_request_has_every_timeout": (WaitsForEver,),
 }
 
@@ -288,3 +367,41 @@ async def test_a_broken_adapter_fails(check: str, adapter: type[Toy]) -> None:
 @pytest.mark.parametrize("check", sorted(CHECKS), ids=lambda name: name.removeprefix("test_"))
 async def test_the_sound_adapter_passes(check: str) -> None:
     assert not any(await verdicts(check, Toy))
+
+
+class BelievesNoLongList(Toy):
+    async def _boxes(self) -> list[_Box]:
+        found = await super()._boxes()
+        if len(found) >= CUT.cut_at:
+            raise Unavailable("the list may be cut", provider=self.name)
+        return found
+
+
+CUT = Listing(cut_at=4, why_whole="the toy's lists have no pages here")
+WHOLE = Listing(why_whole="the toy's lists have no pages here")
+
+
+@pytest.mark.parametrize(
+    ("adapter", "listing", "is_content"),
+    [(Toy, WHOLE, True), (Toy, CUT, False), (BelievesNoLongList, CUT, True)],
+    ids=["one answer is whole", "one that may be cut is believed", "one that may be cut is none"],
+)
+async def test_a_list_without_pages_is_read_as_the_rig_declares(
+    adapter: type[Toy], listing: Listing, is_content: bool
+) -> None:
+    market = Market(page=listing.cut_at or listing.several)
+    rig = ToyRig(adapter, market, listing=listing)
+    check = ProviderContract().test_a_list_of_several_pages_is_read_whole_or_is_an_error
+    if is_content:
+        await check(rig)
+    else:
+        with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+            await check(rig)
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"page": 2, "why_whole": "it has none"}], ids=["none", "both"]
+)
+def test_a_rig_says_how_the_list_comes(said: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="how many entries a page has"):
+        Listing(**said)

@@ -6,6 +6,7 @@ finds it, the CRD takes its word, and the contract of all markets runs on it.
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -26,9 +27,10 @@ from overspill.kube.mapping import read_account
 from overspill.ports import OpenRequest
 from overspill.providers._settings import MarketSettings, settings_of
 from overspill.testing.clock import ManualClock
-from overspill.testing.contract import ProviderContract
+from overspill.testing.contract import ProviderContract, drive
 from overspill.testing.fakeapi import FakeApi
 from overspill.testing.home import FakeHome
+from overspill.testing.listing import Listing
 from overspill.testing.wire_faults import FaultyTransport
 
 from .akash_rig import TOKEN, request
@@ -36,6 +38,7 @@ from .toy.toy import Toy
 
 FOLDER = Path(__file__).parent / "toy"
 KEY = "a-key-of-the-toy"
+LISTING = Listing(page=2)
 ACCOUNT = ProviderAccount("toy", "Toy", config={"requestsPerSecond": "100"})
 
 
@@ -46,6 +49,10 @@ class Market:
     boxes: dict[str, dict[str, Any]] = field(default_factory=dict)
     made: int = 0
     price: str = "2"
+    page: int = 2
+    lag_s: float = 0.0
+    now: Callable[[], float] = lambda: 0.0
+    _listed_at: dict[str, float] = field(default_factory=dict)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """One exchange."""
@@ -58,14 +65,27 @@ class Market:
         if request.method == "POST":
             return self._sold(json.loads(request.content))
         if not box:
-            return httpx.Response(200, json={"boxes": list(self.boxes.values())})
-        found = self.boxes.pop(box, None) if request.method == "DELETE" else self.boxes.get(box)
+            return self._listed(request.url.params.get("after", ""))
+        if request.method == "DELETE":
+            found = self.boxes.pop(box, None)
+        else:
+            found = next((shown for shown in self._shown() if shown["id"] == box), None)
         return httpx.Response(200, json=found) if found else httpx.Response(404)
+
+    def _listed(self, after: str) -> httpx.Response:
+        rest = [box for box in self._shown() if not after or int(box["id"][1:]) > int(after[1:])]
+        page = rest[: self.page]
+        last = page[-1]["id"] if len(rest) > len(page) else None
+        return httpx.Response(200, json={"boxes": page, "next": last})
+
+    def _shown(self) -> list[dict[str, Any]]:
+        return [box for id_, box in self.boxes.items() if self._listed_at[id_] <= self.now()]
 
     def _sold(self, order: dict[str, Any]) -> httpx.Response:
         self.made += 1
         box = {"id": f"b{self.made}", "tag": order["tag"], "state": "up", "gpus": 1}
         self.boxes[box["id"]] = box = {**box, "usd_per_hour": self.price}
+        self._listed_at[box["id"]] = self.now() + self.lag_s
         return httpx.Response(201, json=box)
 
 
@@ -77,14 +97,16 @@ class ToyRig:
     market: Market = field(default_factory=Market)
     clock: ManualClock = field(default_factory=ManualClock)
     secrets: tuple[str, ...] = (KEY, TOKEN)
+    listing: Listing = LISTING
+    account: ProviderAccount = ACCOUNT
 
     def __post_init__(self) -> None:
         self.wire = FaultyTransport(httpx.MockTransport(self.market.answer))
         self.provider: Toy = self.restarted()
 
     def restarted(self) -> Toy:
-        config = settings_of(MarketSettings, ACCOUNT, {"apiKey": KEY}, "https://toy.invalid")
-        return self.adapter(ACCOUNT, config, self.clock, self.wire)
+        config = settings_of(MarketSettings, self.account, {"apiKey": KEY}, "https://toy.invalid")
+        return self.adapter(self.account, config, self.clock, self.wire)
 
     def request(self, attempt: int = 1) -> OpenRequest:
         asked = request(attempt)
@@ -95,6 +117,17 @@ class ToyRig:
 
     async def open_things(self) -> int:
         return len(self.market.boxes)
+
+    async def fill(self, count: int) -> list[str]:
+        for attempt in range(len(self.market.boxes) + 1, count + 1):
+            await drive(self, self.request(attempt))
+        return [box["tag"] for box in self.market.boxes.values()]
+
+    async def lag(self, after: timedelta) -> None:
+        config = {**self.account.config, "listLagSeconds": str(after.total_seconds())}
+        self.account = replace(self.account, config=config)
+        self.market.lag_s, self.market.now = after.total_seconds(), self.clock.monotonic
+        self.provider = self.restarted()
 
 
 class TestToy(ProviderContract):

@@ -15,6 +15,7 @@ from overspill.providers._settings import settings_of
 from overspill.providers.vast import Vast
 from overspill.providers.vast_config import DEFAULT_ENDPOINT, Config
 from overspill.testing.clock import ManualClock
+from overspill.testing.listing import Listing
 from overspill.testing.wire_faults import FaultyTransport
 
 from .openapi_checked import Checked, Spec, spec_file
@@ -84,6 +85,7 @@ async def vast_rig(
     capacity: CapacityType = CapacityType.ON_DEMAND, **config: str
 ) -> AsyncIterator[SandboxRig]:
     async with sandbox_rig("vast", account(capacity, **config), make, checked) as rig:
+        rig.listing = Listing(page=25)
         await rig.find_offer()
         # an ask is consumed: a second attempt needs another one
         others = [o for o in await rig.provider.offers(None) if o.gpu_count == 1]

@@ -35,6 +35,7 @@ MARKET_ACTIONS = {
     "late_bid": "bids come `seconds` later",
     "bid_closes": "the chosen bid is closed when the lease is asked for",
     "list_lag": "a new deployment stays out of every list for `seconds`",
+    "short_pages": "akash: a list gives at most `most` (2) entries of those asked for, and says so",
     "status_null": "the lease is active, its status cannot be read",
     "manifest_refused": "the lease is made and bills, the host refuses the manifest (422)",
     "lease_closes": "the host ends the lease `seconds` after it began, with `reason`",

@@ -6,6 +6,7 @@ HTTP; the faults are made on the client's side of the wire (`wire_faults.py`). T
 """
 # ruff: noqa: D102, S101  (these are tests: their names are sentences, and they assert)
 
+import itertools
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -28,13 +29,17 @@ from overspill.core.errors import (
 )
 from overspill.core.lease import Handle
 from overspill.core.vocabulary import BillEnd
-from overspill.ports import OpenRequest, OpenStep, Provider
+from overspill.ports import IdempotencyClass, OpenRequest, OpenStep, Provider
+from overspill.testing.listing import Listing
 from overspill.testing.wire_faults import ELSEWHERE, EXECUTED, Fault, FaultyTransport
 
 MOST_STEPS = 60
 LEAST_USD = Decimal("0.000600")
 """A cap that no market's GPU can be had for; in every market's smallest unit it is still more
 than nothing."""
+
+LAG = timedelta(seconds=70)
+"""A list lag that a user may set, and longer than the default patience with a missing lease."""
 
 
 class Rig(Protocol):
@@ -56,6 +61,18 @@ class Rig(Protocol):
 
     async def open_things(self) -> int:
         """How many things the market bills or holds now, by its own truth."""
+
+    listing: Listing
+    """How this market gives the list of what the account holds."""
+
+    async def fill(self, count: int) -> list[str]:
+        """Until the account holds so many leases; the keys of all that it holds then."""
+
+    async def lag(self, after: timedelta) -> None:
+        """From now on the market's lists show a new lease only so long `after` it was made.
+
+        `provider` and `restarted` are then adapters with that list lag in their settings.
+        """
 
 
 def costs(request: httpx.Request) -> bool:
@@ -247,6 +264,41 @@ class ProviderContract:
             assert all(secret not in told for secret in rig.secrets)
             assert caught.value.provider == rig.provider.name
 
+    async def test_a_list_of_several_pages_is_read_whole_or_is_an_error(self, rig: Rig) -> None:
+        keys, before = await rig.fill(rig.listing.several), len(rig.wire.seen)
+        held = await rig.provider.leases()
+        shown = sorted(h.handle.key for h in held)
+        assert shown == sorted(keys), f"{len(shown)} shown of {len(keys)}"
+        asked = len(rig.wire.seen) - before
+        assert rig.listing.fits(asked), f"the list took {asked} requests"
+        for answered in range(asked):
+            rig.wire.set(Fault.SERVER_ERROR, matches=_after(answered))
+            with pytest.raises(Unavailable):
+                await rig.provider.leases()
+        rig.wire.heal()
+        if rig.listing.cut_at:
+            await rig.fill(rig.listing.cut_at)
+            with pytest.raises(Unavailable):
+                await rig.provider.leases()
+
+    @pytest.mark.parametrize("restarts", [False, True], ids=["one adapter", "restarts"])
+    async def test_what_is_not_listed_yet_is_not_opened_again_nor_called_gone(
+        self, rig: Rig, restarts: bool
+    ) -> None:
+        await rig.lag(LAG)
+        declared = rig.provider.capabilities
+        assert LAG == declared.list_lag <= declared.not_found_grace  # the engine waits so long
+        request = await _opened_unlisted(rig, restarts=restarts)
+        again = await rig.restarted().open(request)
+        assert again.handle.external_id == (request.handle or Handle("")).external_id
+        lost = await _lost_unlisted(rig, rig.request(2))
+        if declared.idempotency is IdempotencyClass.A:  # the only class that need not wait
+            await drive(rig, lost, rig.restarted())
+        await rig.pass_time(LAG)
+        for key in (request.key, lost.key):
+            assert len(await found_by_key(rig.restarted(), key)) == 1
+        assert await rig.open_things() == 2
+
     async def test_every_request_has_every_timeout(self, rig: Rig) -> None:
         step = await drive(rig, rig.request())
         await rig.provider.offers(None)
@@ -267,6 +319,44 @@ async def _poll_on(rig: Rig, request: OpenRequest) -> OpenRequest:
             return request
         await rig.pass_time(step.retry_after)
     raise AssertionError(f"still polling after {MOST_STEPS} steps")
+
+
+async def _opened_unlisted(rig: Rig, *, restarts: bool) -> OpenRequest:
+    """Opens to the end while the list does not show the lease; the request with its handle."""
+    request, was_hidden = rig.request(), False
+    for _ in range(MOST_STEPS):
+        step = await (rig.restarted() if restarts else rig.provider).open(request)
+        request = replace(request, handle=step.handle)
+        assert await rig.open_things() <= 1
+        if step.handle.external_id and not was_hidden:
+            was_hidden = not await found_by_key(rig.provider, request.key)
+            assert was_hidden, "the rig's market does not lag"
+        if step.is_complete:
+            return request
+        await rig.pass_time(step.retry_after)
+    raise AssertionError(f"not open after {MOST_STEPS} steps")
+
+
+async def _lost_unlisted(rig: Rig, request: OpenRequest) -> OpenRequest:
+    """The answer to what costs is lost, and the list does not show it yet."""
+    asked = request
+    for _ in range(MOST_STEPS):
+        rig.wire.set(Fault.LOST_ANSWER, times=1, matches=costs)
+        try:
+            step = await rig.provider.open(asked)
+        except OpenUncertain:
+            rig.wire.heal()
+            assert await found_by_key(rig.provider, request.key) == []
+            return request
+        asked = replace(asked, handle=step.handle)
+        await rig.pass_time(step.retry_after)
+    raise AssertionError(f"nothing was ordered in {MOST_STEPS} steps")
+
+
+def _after(answered: int) -> Callable[[httpx.Request], bool]:
+    """Matches every request but the first so many."""
+    numbers = itertools.count()
+    return lambda _: next(numbers) >= answered
 
 
 async def _resolve(rig: Rig, request: OpenRequest) -> OpenStep:

@@ -11,9 +11,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 import httpx
+from cachetools import LRUCache
 from pydantic import BaseModel
 
-from overspill.core.errors import LeaseNotFound, OfferRejected
+from overspill.core.errors import LeaseNotFound, NoCapacity, OfferRejected, Unavailable
 from overspill.core.gpus import canonical_model
 from overspill.core.lease import Handle
 from overspill.core.observation import HeldLease, Observation
@@ -26,6 +27,7 @@ from overspill.providers._http import Call, MarketHttp, Target
 from overspill.providers._settings import MarketSettings, settings_of
 
 PROVIDER_TYPE = "Toy"
+MOST_PAGES = 400
 
 
 class _Kind(BaseModel):
@@ -49,6 +51,7 @@ class _Kinds(BaseModel):
 
 class _Boxes(BaseModel):
     boxes: list[_Box]
+    next: str | None
 
 
 def create(account: ProviderAccount, credentials: Mapping[str, str], clock: Clock) -> "Toy":
@@ -72,10 +75,13 @@ class Toy:
             idempotency=IdempotencyClass.B,
             list_lag=timedelta(seconds=config.list_lag_seconds),
             quarantine=timedelta(seconds=config.quarantine_seconds),
+            not_found_grace=timedelta(seconds=config.list_lag_seconds + 30),
             has_dead_mans_switch=True,
             ending=Ending(BillEnd.DEADLINE),
         )
         self._account, self._clock = account, clock
+        self._unseen: LRUCache[str, float] = LRUCache(maxsize=4096)
+        """Since when an ordered box has not been readable, on the monotonic clock."""
         target = Target(account.name, config.endpoint, config.bearer())
         self.http = MarketHttp(target, clock, limits=config.limits(), transport=transport)
 
@@ -88,7 +94,7 @@ class Toy:
     async def open(self, request: OpenRequest) -> OpenStep:
         """Orders the box; with a handle, reads it back."""
         if request.handle is not None and request.handle.external_id:
-            return await self._judged(request, await self._box(request.handle.external_id))
+            return await self._read_back(request, request.handle)
         body = {
             "kind": request.offer.offer_id,
             "tag": request.key,
@@ -114,6 +120,18 @@ class Toy:
         """Every box of the account, with its tag as key."""
         return [HeldLease(Handle(b.tag, b.id), is_live=True) for b in await self._boxes()]
 
+    async def _read_back(self, request: OpenRequest, handle: Handle) -> OpenStep:
+        try:
+            return await self._judged(request, await self._box(handle.external_id))
+        except LeaseNotFound:
+            # a fresh box may not be readable yet; one that stays so was never there
+            now = self._clock.monotonic()
+            since = self._unseen.setdefault(handle.external_id, now)
+            if now - since > self.capabilities.not_found_grace.total_seconds():
+                words = f"{self.name}: the box was ordered and is gone"
+                raise NoCapacity(words, provider=self.name) from None
+            return OpenStep(handle, False, message="waits for the box to be listed")
+
     async def _judged(self, request: OpenRequest, box: _Box) -> OpenStep:
         if box.usd_per_hour > request.max_usd_per_hour or box.gpus < request.gpu_count:
             await self._delete(box.id)
@@ -126,7 +144,17 @@ class Toy:
         return await self.http.read(Call("GET", f"/boxes/{box}", "read a box"), _Box)
 
     async def _boxes(self) -> list[_Box]:
-        return (await self.http.read(Call("GET", "/boxes", "list the boxes"), _Boxes)).boxes
+        """All pages or an error."""
+        found: dict[str, _Box] = {}
+        after = ""
+        for _ in range(MOST_PAGES):
+            call = Call("GET", "/boxes", "list the boxes", params={"after": after})
+            page = await self.http.read(call, _Boxes)
+            found.update({box.id: box for box in page.boxes})
+            if not page.next:
+                return list(found.values())
+            after = page.next
+        raise Unavailable(f"{self.name}: the list of boxes does not end", provider=self.name)
 
     async def _ids(self, key: str) -> list[str]:
         return [box.id for box in await self._boxes() if box.tag == key]

@@ -21,6 +21,7 @@ from overspill.sandbox.markets.akash.requests import (
     data_of,
     dseq_of,
     json_body,
+    most_of,
     number_of,
     transaction_of,
 )
@@ -101,7 +102,8 @@ class AccountApi:
         return web.json_response({"data": body}, status=201)
 
     async def _list(self, request: web.Request) -> web.Response:
-        skip, limit = number_of(request, "skip", 0), number_of(request, "limit", 1000)
+        skip, asked = number_of(request, "skip", 0), number_of(request, "limit", 1000)
+        limit = most_of(self._world.faults, asked)
         found = listed(self._world, self._chain, "active")
         page = found[skip : skip + limit]
         pagination = {

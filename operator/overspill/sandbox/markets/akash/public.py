@@ -106,7 +106,7 @@ class PublicApi:
         found = listed(self._world, self._chain, request.query.get("filters.state"))
         owner = request.query.get("filters.owner")
         found = [d for d in found if owner in {None, d.owner}]
-        page, next_key = page_of(found, request.query)
+        page, next_key = page_of(found, request.query, self._world.faults)
         return web.json_response(
             {
                 "deployments": [wire.chain_json(deployment) for deployment in page],
@@ -131,7 +131,7 @@ class PublicApi:
             and query.get("filters.state", lease.state) == lease.state
             and query.get("filters.provider", lease.provider) == lease.provider
         ]
-        page, next_key = page_of(found, query)
+        page, next_key = page_of(found, query, self._world.faults)
         return web.json_response(
             {
                 "leases": [wire.chain_lease_json(*item) for item in page],

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from overspill.sandbox.faults import Faults
 from overspill.sandbox.markets.akash.chain import key_of
 from overspill.sandbox.markets.akash.errors import ApiError, validation_error
 
@@ -53,10 +54,18 @@ def number_of(request: web.Request, name: str, default: int) -> int:
     return int(text)
 
 
-def page_of(items: list[Any], query: Mapping[str, str]) -> tuple[list[Any], str | None]:
+def most_of(faults: Faults, asked: int) -> int:
+    """How many entries a page may have: no market promises to give all that were asked for."""
+    rule = faults.take("short_pages")
+    return min(asked, int(rule.number("most", 2))) if rule else asked
+
+
+def page_of(
+    items: list[Any], query: Mapping[str, str], faults: Faults
+) -> tuple[list[Any], str | None]:
     """One page as the chain gives it, and the key of the next."""
     offset = int(query.get("pagination.key") or query.get("pagination.offset") or 0)
-    limit = int(query.get("pagination.limit") or 100)
+    limit = most_of(faults, int(query.get("pagination.limit") or 100))
     end = offset + limit
     return items[offset:end], str(end) if end < len(items) else None
 

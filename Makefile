@@ -37,6 +37,10 @@ bench-soak: venv ## 5,000 GPUJobs, 500 nodes that come and go, 200 leases, half 
 bench-placement: venv ## Our placement against the published policies and the optimum, on the shared traces
 	@$(PY) -m benchmarks.placement
 
+.PHONY: bench-offers
+bench-offers: venv ## 10,000 offers of all markets read and normalised: CPU time against 300 ms
+	@$(PY) -m benchmarks.offers
+
 .PHONY: test presubmit
 test: presubmit ## Everything CI runs
 presubmit: venv ## Generated files, lint, types, contracts, and all tests

@@ -9,11 +9,15 @@ of a GPU (MIG, shared) keep a name of their own: they are never taken for the wh
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from overspill.core.vocabulary import InterconnectClass
 
 MEMORY_TOLERANCE = Decimal("0.95")
 """Drivers report a little less than the data sheet (an 80 GB card shows 79.6 GiB)."""
+
+_LONGEST_KEPT = 128
+"""Characters of a name that is remembered; a market that sends longer ones fills no memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,13 @@ def canonical_model(raw: str, memory_gib: Decimal | None = None) -> str:
     `memory_gib` decides between variants where the name does not say (Akash: `h100` and `80Gi`).
     Unknown names come back lower-case with dashes, so that equal spellings still meet.
     """
+    read = _canonical if len(raw) <= _LONGEST_KEPT else _canonical.__wrapped__
+    return read(raw, memory_gib)
+
+
+@lru_cache(maxsize=4096)
+def _canonical(raw: str, memory_gib: Decimal | None) -> str:
+    """Markets list thousands of machines and few models: a name is read once, then remembered."""
     words = re.findall(r"[a-z0-9.]+", raw.lower())
     if "mig" in words or "shared" in words:
         return _sanitised(words)
@@ -49,6 +60,12 @@ def gpu_info(model: str) -> GpuInfo | None:
 
 def interconnect_of(raw: str) -> InterconnectClass:
     """The fabric that a market's own name gives away ("A100-SXM4-80GB", "H100 PCIe")."""
+    read = _fabric if len(raw) <= _LONGEST_KEPT else _fabric.__wrapped__
+    return read(raw)
+
+
+@lru_cache(maxsize=4096)
+def _fabric(raw: str) -> InterconnectClass:
     words = set(re.findall(r"[a-z0-9.]+", raw.lower()))
     if "pcie" in words:
         return InterconnectClass.PCIE

@@ -6,9 +6,11 @@ redirect, repeats nothing that costs, reads no more than it must, and raises onl
 """
 
 import asyncio
+import contextlib
+import gc
 import ipaddress
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -238,9 +240,10 @@ class MarketHttp:
 
     def _parse(self, call: Call, answer: type[Answer], body: bytes) -> Answer:
         try:
-            return answer.model_validate(
-                json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
-            )
+            with _uncollected():
+                return answer.model_validate(
+                    json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
+                )
         except (ValidationError, ValueError, RecursionError):
             # the cause would carry pieces of the body
             raise self.failure(call, "the answer is not what the API promises") from None
@@ -280,6 +283,19 @@ class MarketHttp:
 
     def _words(self, call: Call, why: str) -> str:
         return f"{self._target.provider}: could not {call.doing}: {why}"
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without garbage collection: a list of thousands makes no garbage while it is read, and
+    looking for some again and again would take longer than the reading."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 async def _split(chunks: AsyncIterator[bytes], longest: int) -> AsyncIterator[bytes]:

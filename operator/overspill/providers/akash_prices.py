@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from statistics import median
 
 from overspill.core.gpus import canonical_model, gpu_info
@@ -55,7 +56,7 @@ def interface_of(raw: str) -> str:
     return next((name for name in ("sxm", "pcie") if word.startswith(name)), "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what is read off the hosts is kept
 class Catalogue:
     """Everything that makes offers out of one reading of the price list."""
 
@@ -107,12 +108,18 @@ class Catalogue:
 
     def _reliability(self, model: GpuModel) -> Decimal | None:
         """The middle uptime of those who could bid; the bid's own provider is judged later."""
-        uptimes = [
-            host.uptime7d
-            for host in self.hosts
-            if host.is_online and host.is_audited and host.uptime7d is not None and host.has(model)
-        ]
+        uptimes = self.uptimes.get((model.model, model.ram))
         return Decimal(median(uptimes)) if uptimes else None
+
+    @cached_property
+    def uptimes(self) -> Mapping[tuple[str, str], Sequence[Decimal]]:
+        """The uptimes of the hosts that could bid, by GPU and its memory."""
+        found: dict[tuple[str, str], list[Decimal]] = {}
+        for host in self.hosts:
+            if host.is_online and host.is_audited and host.uptime7d is not None:
+                for gpu in {(g.model, g.ram) for g in host.gpu_models}:
+                    found.setdefault(gpu, []).append(host.uptime7d)
+        return found
 
 
 _NONE_FREE = "no GPU of this model is free at an audited provider now"

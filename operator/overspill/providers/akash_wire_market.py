@@ -53,10 +53,6 @@ class Host(Wire):
     is_audited: bool = False
     gpu_models: list[HostGpu] = Field(default_factory=list)
 
-    def has(self, wanted: GpuModel) -> bool:
-        """Whether it says it has that GPU."""
-        return any(g.model == wanted.model and g.ram == wanted.ram for g in self.gpu_models)
-
 
 class Hosts(RootModel[list[Host]]):
     """`GET /v1/providers`."""

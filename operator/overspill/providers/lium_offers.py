@@ -20,7 +20,7 @@ SECURE, SPOT = "secure", "spot"
 
 def offer_of(node: Node, account: ProviderAccount, config: Config, now: datetime) -> Offer | None:
     """One node as an offer; None when it has no price, no GPU, or is not wanted."""
-    total, price = node.gpu_count or len(node.specs.gpu.details), node.price_per_gpu
+    total, price = node.gpu_count or node.specs.gpu.count, node.price_per_gpu
     if not total or not price or not _is_wanted(node, account, config):
         return None
     free = total if node.available_gpu_count is None else node.available_gpu_count
@@ -59,7 +59,7 @@ def offer_of(node: Node, account: ProviderAccount, config: Config, now: datetime
 
 def model_of(node: Node) -> tuple[str, Decimal | None]:
     """Our name of its GPUs, and the GiB of one."""
-    seen = next(iter(node.specs.gpu.details), None)
+    seen = node.specs.gpu.first
     name = node.machine_name or (seen.name if seen else "")
     return _model(name, seen.capacity if seen else None)
 

@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    model_validator,
+)
 
 
 class Wire(BaseModel):
@@ -41,11 +49,21 @@ class GpuDetail(Wire):
 
 
 class GpuSpecs(Wire):
-    """The GPUs of a node as its check saw them."""
+    """The GPUs of a node as its check saw them, one entry for each; they are all alike."""
 
-    details: Annotated[list[GpuDetail], BeforeValidator(lambda raw: raw or [])] = Field(
-        default_factory=list
-    )
+    count: int = 0
+    first: GpuDetail | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _counted(cls, raw: Any) -> Any:
+        """A list of thousands of nodes has ten thousands of entries: only the first is read."""
+        if not isinstance(raw, dict):
+            return raw
+        details = raw.get("details") or []
+        if not isinstance(details, list):
+            raise ValueError("the details of a node's GPUs are no list")  # noqa: TRY004 -- for pydantic
+        return {"count": len(details), "first": details[0] if details else None}
 
 
 class Specs(Wire):

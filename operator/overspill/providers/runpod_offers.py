@@ -7,6 +7,7 @@ for each GPU: never quoted too low. Availability is a word, not a number.
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import TypedDict
 
 from overspill.core.gpus import canonical_model, gpu_info, interconnect_of
@@ -61,6 +62,7 @@ def offers_of(
         )
 
 
+@lru_cache(maxsize=256)
 def disk_gb(gib: Decimal) -> int:
     """Whole GB, as the market counts, that hold so many GiB."""
     return int((gib * _GB_PER_GIB).to_integral_value(rounding="ROUND_CEILING"))
@@ -71,6 +73,7 @@ def disk_usd_per_hour(config: Config, gb: int) -> Decimal:
     return config.disk_usd_per_gb_month * gb / HOURS_PER_MONTH
 
 
+@lru_cache(maxsize=4096)
 def country_of(data_center: str) -> str:
     """`US` of "US-KS-2", `RO` of "EU-RO-1"."""
     parts = data_center.split("-")

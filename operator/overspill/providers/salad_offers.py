@@ -8,6 +8,7 @@ nowhere in particular.
 import re
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from overspill.core.gpus import canonical_model, gpu_info, interconnect_of
 from overspill.core.offer import Offer
@@ -65,7 +66,7 @@ def countries_of(account: ProviderAccount) -> tuple[str, ...]:
 
 def region_of(account: ProviderAccount) -> str:
     """The one country that is allowed; with several or none, the market does not say where."""
-    countries = countries_of(account)
+    countries = countries_of(account) if account.regions else ()
     return countries[0].upper() if len(countries) == 1 else ""
 
 
@@ -74,6 +75,7 @@ def _limits(gpu: GpuClass) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in told if value]
 
 
+@lru_cache(maxsize=4096)
 def _named_memory(name: str) -> Decimal | None:
     found = re.search(r"(\d+) ?GB", name, re.IGNORECASE)
     return Decimal(found.group(1)) if found else None

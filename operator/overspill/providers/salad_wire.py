@@ -45,8 +45,7 @@ class GpuClass(Wire):
 
     def usd_per_hour(self, priority: str) -> Decimal | None:
         """What an instance costs; None where the class is not sold at this priority."""
-        found = [p.price for p in self.prices if p.priority == priority and p.price]
-        return found[0] if found else None
+        return next((p.price for p in self.prices if p.priority == priority and p.price), None)
 
 
 class GpuClasses(Wire):

@@ -78,6 +78,7 @@ def offer_of(ask: Ask, account: ProviderAccount, config: Config, now: datetime) 
     )
 
 
+@lru_cache(maxsize=256)
 def disk_gb(gib: Decimal) -> int:
     """Whole GB, as the market counts, that hold so many GiB."""
     return int((gib * _GB_PER_GIB).to_integral_value(rounding="ROUND_CEILING"))

@@ -8,7 +8,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-Loose = Annotated[Decimal | None, BeforeValidator(lambda raw: raw if raw != "" else None)]
+Loose = Annotated[
+    Decimal | None,
+    # a number is not compared with a text: a search has ten thousand of them, and that is slow
+    BeforeValidator(lambda raw: None if isinstance(raw, str) and not raw else raw),
+]
 """A number that a host may leave out."""
 
 

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from overspill.core import gpus
 from overspill.core.gpus import GPUS, canonical_model, gpu_info, has_memory, interconnect_of
 from overspill.core.vocabulary import InterconnectClass
 
@@ -117,3 +118,9 @@ def test_the_data_sheet_tells_memory_and_compute_capability() -> None:
 def test_a_card_that_reports_a_little_less_still_has_its_memory() -> None:
     assert has_memory(Decimal("79.6"), Decimal(80))
     assert not has_memory(Decimal(40), Decimal(80))
+
+
+def test_a_very_long_name_is_read_and_not_remembered() -> None:
+    kept = gpus._canonical.cache_info().currsize
+    assert canonical_model("NVIDIA H100 PCIe" + " " * 200) == "h100"
+    assert gpus._canonical.cache_info().currsize == kept

@@ -38,6 +38,7 @@ def test_options_survive_the_command_line() -> None:
         api_key="k",
         ledger=Path("l"),
         supply=Path("s"),
+        supply_traces=(Path("t.json"), Path("u.jsonl.gz")),
         seed=3,
         time_scale=2.5,
         allow_exec=True,
@@ -83,8 +84,13 @@ def test_it_ends_with_whoever_started_it() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [["--supply", "/nonexistent"], ["--time-scale", "0"], ["--listen", "127.0.0.1:x"]],
-    ids=["no such supply", "time stands still", "not a port"],
+    [
+        ["--supply", "/nonexistent"],
+        ["--supply-trace", "/nonexistent.json"],
+        ["--time-scale", "0"],
+        ["--listen", "127.0.0.1:x"],
+    ],
+    ids=["no such supply", "no such trace", "time stands still", "not a port"],
 )
 def test_what_cannot_work_is_one_sentence(wrong: list[str]) -> None:
     source = str(Path(__file__).parents[2] / "operator")

@@ -24,8 +24,8 @@ from overspill.sandbox.markets.akash.chain import Chain
 from overspill.sandbox.markets.akash.market import AkashMarket
 from overspill.sandbox.markets.market import Market
 from overspill.sandbox.options import SandboxOptions
-from overspill.sandbox.supply import load_supply
 from overspill.sandbox.timeline import Timeline
+from overspill.sandbox.traces import supply_of
 from overspill.sandbox.workload import Workload
 from overspill.sandbox.world import World
 
@@ -40,7 +40,7 @@ class SandboxApp:
 
     def __init__(self, options: SandboxOptions) -> None:
         clock, timeline = SandboxClock(options.time_scale), Timeline()
-        supply = load_supply(options.supply, options.seed)
+        supply = supply_of(options)
         ledger = Ledger(self._now, options.ledger)
         faults = Faults(clock, ledger, markets.faults())
         self._chosen = choose(options, clock, self._witness)

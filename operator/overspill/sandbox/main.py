@@ -63,6 +63,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--api-key", default="sandbox-key", help="the key clients must send (%(default)s)")
     add("--ledger", type=Path, help="append the ledger to this file, one JSON object a line")
     add("--supply", type=Path, help="YAML or JSON file of hosts and events; default: built in")
+    add(
+        "--supply-trace",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a market's listings (.jsonl, .jsonl.gz) or a spot market's availability (.json), "
+        "replayed as hosts instead of the built-in ones; can be given several times",
+    )
     add("--seed", type=int, default=0, help="seed of bids, prices and churn (%(default)s)")
     add("--time-scale", type=float, default=1.0, help="sandbox seconds per real second")
     add("--wallet-usd", type=Decimal, default=Decimal(10_000), help="money in the account")
@@ -125,6 +134,7 @@ def options_from(args: argparse.Namespace) -> SandboxOptions:
         api_key=args.api_key,
         ledger=args.ledger,
         supply=args.supply,
+        supply_traces=tuple(args.supply_trace),
         seed=args.seed,
         time_scale=args.time_scale,
         allow_exec=args.allow_exec,

@@ -14,6 +14,7 @@ class SandboxOptions:
     api_key: str = "sandbox-key"
     ledger: Path | None = None
     supply: Path | None = None
+    supply_traces: tuple[Path, ...] = ()
     seed: int = 0
     time_scale: float = 1.0
     allow_exec: bool = False

@@ -101,6 +101,11 @@ class Supply:
         self.random = random.Random(seed)  # noqa: S311 -- simulation, repeatable by seed
         self.events = sorted([*(events or []), *self._churn(hosts)], key=lambda e: e.at_s)
 
+    def add(self, host: Host, events: list[HostEvent]) -> None:
+        """One more host with its script; nothing of it is random."""
+        self.hosts[host.name] = host
+        self.events = sorted([*self.events, *events], key=lambda e: e.at_s)
+
     def of(self, market: str) -> "Supply":
         """The hosts that one market sells; what happens to them stays with the whole."""
         sold = [h for h in self.hosts.values() if not h.markets or market in h.markets]

@@ -210,6 +210,7 @@ def arguments(options: SandboxOptions | None) -> Sequence[str]:
     ]
     made += [f"--ledger={given.ledger}"] if given.ledger else []
     made += [f"--supply={given.supply}"] if given.supply else []
+    made += [f"--supply-trace={path}" for path in given.supply_traces]
     made += [f"--bridge-cidr={given.bridge_cidr}"] if given.bridge_cidr else []
     made += [f"--share={path}" for path in given.share]
     made += ["--allow-exec"] if given.allow_exec else []

@@ -70,5 +70,5 @@ def test_error_carries_what_kubectl_said(bed: Bed) -> None:
     assert "not found" in caught.value.stderr
 
 
-def test_helm_reaches_the_cluster(bed: Bed) -> None:
-    assert bed.helm("list", "--all-namespaces", "--short") == ""
+def test_helm_reaches_the_cluster(bed: Bed, namespace: str) -> None:
+    assert bed.helm("list", "--namespace", namespace, "--short") == ""

@@ -136,7 +136,7 @@ async def test_a_chosen_deployment_that_stays_unreadable_after_a_restart_is_give
     waiting = await again.open(asked)
     assert (waiting.handle, waiting.is_complete) == (asked.handle, False)
     rig.clock.advance(61)
-    with pytest.raises(NoCapacity, match="deployment is gone"):
+    with pytest.raises(NoCapacity, match="was made and is gone"):
         await again.open(asked)
 
 

@@ -363,7 +363,7 @@ async def test_what_was_rented_and_is_gone_is_given_up_after_a_while(rig: Sandbo
     asked = replace(rig.request(), handle=handle)
     assert not (await rig.provider.open(asked)).is_complete
     await rig.pass_time(timedelta(seconds=21))
-    with pytest.raises(NoCapacity, match="was rented and is gone"):
+    with pytest.raises(NoCapacity, match="was made and is gone"):
         await rig.provider.open(asked)
 
 

@@ -5,7 +5,7 @@ chosen bid); what may be lost is in memory here: the wait for bids, which a rest
 and the manifest, which can be rebuilt and is never stored because it holds secret values.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import ROUND_UP, Decimal
 
@@ -15,6 +15,7 @@ from overspill.core.errors import LeaseNotFound, NoCapacity, OfferRejected
 from overspill.core.lease import Handle
 from overspill.ports import Clock, OpenRequest, OpenStep
 from overspill.providers import akash_wire as wire
+from overspill.providers._fresh import Unseen
 from overspill.providers.akash_api import Api, BidClosed, OrderTaken
 from overspill.providers.akash_bids import Quote, Wanted, ranked, why_none
 from overspill.providers.akash_config import Config
@@ -39,7 +40,7 @@ class Opening:
         self._asked = Asked(config.denom, region, config.auditors)
         self._manifests: LRUCache[str, str] = LRUCache(maxsize=512)
         self._quoting: LRUCache[str, _Quoting] = LRUCache(maxsize=4096)
-        self._unseen: LRUCache[str, float] = LRUCache(maxsize=4096)
+        self._unseen = Unseen(api.name, "deployment", clock, config.patience)
         """Since when a deployment with a chosen bid has not been readable."""
 
     async def create(self, request: OpenRequest) -> OpenStep:
@@ -73,10 +74,9 @@ class Opening:
         manifest_text = self._manifests.get(handle.external_id)
         if manifest_text is None:
             # we restarted since the order was made: the lease may stand already
-            before = await self._known(handle.external_id)
-            if before is None:
-                message = "waits for the deployment to be readable"
-                return OpenStep(handle, False, next_costs=True, message=message)
+            before = await self._known(handle)
+            if isinstance(before, OpenStep):
+                return before
             lease = live_lease(before)
             if lease is not None and has_manifest(lease):
                 return await self._complete(request, handle, lease)
@@ -100,7 +100,7 @@ class Opening:
         """Drops what memory holds of an order that is done with; the manifest has secrets."""
         self._manifests.pop(dseq, None)
         self._quoting.pop(dseq, None)
-        self._unseen.pop(dseq, None)
+        self._unseen.forget(dseq)
 
     async def _drop(self, dseq: str) -> None:
         self.forget(dseq)
@@ -187,19 +187,13 @@ class Opening:
         self.forget(handle.external_id)
         return OpenStep(_with_lease(handle, lease.id), True, price_usd_per_hour=price)
 
-    async def _known(self, dseq: str) -> wire.Held | None:
-        """None for one that is too fresh to be read; one that stays so is gone."""
+    async def _known(self, handle: Handle) -> wire.Held | OpenStep:
+        """A step that waits for what is too fresh to be read; one that stays so is gone."""
         try:
-            held = await self._api.held(dseq)
+            held = await self._api.held(handle.external_id)
         except LeaseNotFound:
-            now = self._clock.monotonic()
-            since = self._unseen.setdefault(dseq, now)
-            if now - since > self._config.patience.total_seconds():
-                raise NoCapacity(
-                    f"{self._api.name}: the deployment is gone", provider=self._api.name
-                ) from None
-            return None
-        self._unseen.pop(dseq, None)
+            return replace(self._unseen.waits(handle), next_costs=True)
+        self._unseen.forget(handle.external_id)
         return held
 
     async def _rebuilt_manifest(self, request: OpenRequest, held: wire.Held) -> str:

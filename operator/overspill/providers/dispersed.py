@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import httpx
-from cachetools import LRUCache
 from pydantic import SecretStr
 
 from overspill.core.errors import AuthRejected, LeaseNotFound, NoCapacity, ProviderError
@@ -25,6 +24,7 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import BillEnd, ProviderType
 from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
+from overspill.providers._fresh import Unseen
 from overspill.providers._settings import settings_of
 from overspill.providers.dispersed_api import Api
 from overspill.providers.dispersed_config import DEFAULT_ENDPOINT, SECRET, Config
@@ -80,8 +80,8 @@ class Dispersed:
         self.capabilities = _capabilities(config)
         self._account, self._config, self._clock = account, config, clock
         self._api = Api(account.name, config, secret, clock, transport)
-        self._unseen: LRUCache[str, float] = LRUCache(maxsize=4096)
-        """Since when a made job has not been readable, on the monotonic clock."""
+        grace = self.capabilities.not_found_grace
+        self._unseen = Unseen(account.name, "job", clock, grace)
 
     async def aclose(self) -> None:
         """Ends the connections."""
@@ -137,15 +137,15 @@ class Dispersed:
         return [one for one in held if one.is_live]
 
     async def _cancel(self, job: str) -> None:
-        self._unseen.pop(job, None)
+        self._unseen.forget(job)
         await self._api.cancel(job)
 
     async def _found(self, request: OpenRequest, handle: Handle) -> OpenStep:
         try:
             job = await self._api.job(handle.external_id)
         except LeaseNotFound:
-            return self._not_yet(handle)
-        self._unseen.pop(job.uuid, None)
+            return self._unseen.waits(handle)
+        self._unseen.forget(job.uuid)
         if job.status in ENDED:
             words = f"{self.name}: the market ended job {job.uuid} ({job.status})"
             raise NoCapacity(words, provider=self.name)
@@ -156,15 +156,6 @@ class Dispersed:
         unit = self._config.prices_usd.get(request.offer.gpu_model)
         price = unit * request.gpu_count if unit is not None else request.max_usd_per_hour
         return OpenStep(handle, True, price_usd_per_hour=price)
-
-    def _not_yet(self, handle: Handle) -> OpenStep:
-        """A fresh job may not be readable yet; one that stays so was never there."""
-        now = self._clock.monotonic()
-        since = self._unseen.setdefault(handle.external_id, now)
-        if now - since > self.capabilities.not_found_grace.total_seconds():
-            words = f"{self.name}: job {handle.external_id} was made and is gone"
-            raise NoCapacity(words, provider=self.name)
-        return OpenStep(handle, False, message="waits for the job to be listed")
 
 
 def _capabilities(config: Config) -> Capabilities:

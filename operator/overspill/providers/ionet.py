@@ -17,14 +17,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 import httpx
-from cachetools import LRUCache
 
 from overspill.core.errors import (
     LeaseNotFound,
     NoCapacity,
     OfferRejected,
-    RateLimited,
-    Unavailable,
 )
 from overspill.core.gpus import canonical_model
 from overspill.core.lease import Handle
@@ -34,6 +31,7 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import BillEnd, ProviderType
 from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
+from overspill.providers._fresh import Unseen, give_up
 from overspill.providers._settings import settings_of
 from overspill.providers.ionet_api import Api, Shape
 from overspill.providers.ionet_config import DEFAULT_ENDPOINT, Config
@@ -76,8 +74,8 @@ class IoNet:
         self._account, self._config, self._clock = account, config, clock
         self._api = Api(account.name, config, clock, transport)
         self._fees_percent: Decimal | None = None
-        self._unseen: LRUCache[str, float] = LRUCache(maxsize=4096)
-        """Since when a booked deployment has not been readable, on the monotonic clock."""
+        grace = self.capabilities.not_found_grace
+        self._unseen = Unseen(account.name, "deployment", clock, grace)
 
     async def aclose(self) -> None:
         """Ends the connections."""
@@ -120,7 +118,7 @@ class IoNet:
         """Destroys the deployment; what was paid stays paid. By name when it has no id."""
         known = [handle.external_id] if handle.external_id else await self._ids_of(handle.key)
         for deployment in known:
-            self._unseen.pop(deployment, None)
+            self._unseen.forget(deployment)
             await self._api.destroy(deployment)
 
     async def leases(self) -> Sequence[HeldLease]:
@@ -204,36 +202,20 @@ class IoNet:
         try:
             found = await self._api.deployment(handle.external_id)
         except LeaseNotFound:
-            return self._not_yet(handle)
-        self._unseen.pop(found.id, None)
+            return self._unseen.waits(handle)
+        self._unseen.forget(found.id)
         status = status_of(found)
         if status in ENDED:
             words = f"{self.name}: the booking came to nothing ({status})"
             raise NoCapacity(words, provider=self.name)
         wrong = _wrong(request, found)
         if wrong:
-            await self._drop(found.id)
+            await give_up(self._api.destroy(found.id))
             raise OfferRejected(f"{self.name}: {wrong}; it is destroyed", provider=self.name)
         price = price_of(found)
         if status in NOT_BOOKED or price is None:
             return OpenStep(handle, False, message="waits for its payment")
         return OpenStep(handle, True, price_usd_per_hour=price)
-
-    def _not_yet(self, handle: Handle) -> OpenStep:
-        """A fresh deployment may not be readable yet; one that stays so was never there."""
-        now = self._clock.monotonic()
-        since = self._unseen.setdefault(handle.external_id, now)
-        if now - since > self.capabilities.not_found_grace.total_seconds():
-            words = f"{self.name}: deployment {handle.external_id} was booked and is gone"
-            raise NoCapacity(words, provider=self.name)
-        return OpenStep(handle, False, message="waits for the deployment to be listed")
-
-    async def _drop(self, deployment: str) -> None:
-        """Destroys what is given up; should that fail, the lease's closing does it again."""
-        try:
-            await self._api.destroy(deployment)
-        except (Unavailable, RateLimited):
-            return
 
 
 def _wrong(request: OpenRequest, found: Deployment) -> str:

@@ -17,7 +17,6 @@ from datetime import timedelta
 from decimal import Decimal
 
 import httpx
-from cachetools import LRUCache
 
 from overspill.core.errors import (
     InsufficientFunds,
@@ -34,6 +33,7 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import BillEnd, ProviderType
 from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
+from overspill.providers._fresh import Unseen, give_up
 from overspill.providers._settings import settings_of
 from overspill.providers.lium_api import Api
 from overspill.providers.lium_config import DEFAULT_ENDPOINT, Config
@@ -73,8 +73,8 @@ class Lium:
         self.capabilities = _capabilities(config)
         self._account, self._config, self._clock = account, config, clock
         self._api = Api(account.name, config, clock, transport)
-        self._unseen: LRUCache[str, float] = LRUCache(maxsize=4096)
-        """Since when a rented pod has not been readable, on the monotonic clock."""
+        grace = self.capabilities.not_found_grace
+        self._unseen = Unseen(account.name, "pod", clock, grace)
 
     async def aclose(self) -> None:
         """Ends the connections."""
@@ -118,7 +118,7 @@ class Lium:
         """Removes the pod, which ends the bill; by name when it has no id."""
         known = [handle.external_id] if handle.external_id else await self._ids_of(handle.key)
         for pod in known:
-            self._unseen.pop(pod, None)
+            self._unseen.forget(pod)
             await self._api.remove(pod)
 
     async def leases(self) -> Sequence[HeldLease]:
@@ -170,16 +170,16 @@ class Lium:
         # the list is known to tell price and end; of a single read nobody says so
         listed = [pod for pod in await self._api.pods() if pod.id == handle.external_id]
         if not listed:
-            return self._not_yet(handle)
+            return self._unseen.waits(handle)
         pod = listed[0]
-        self._unseen.pop(pod.id, None)
+        self._unseen.forget(pod.id)
         if pod.status.upper() in NEVER_BEGAN | OVER:
-            await self._drop(pod.id)
+            await give_up(self._api.remove(pod.id))
             words = f"{self.name}: the market gave pod {pod.id} up ({pod.status})"
             raise NoCapacity(words, provider=self.name)
         wrong = _wrong(request, pod)
         if wrong:
-            await self._drop(pod.id)
+            await give_up(self._api.remove(pod.id))
             raise OfferRejected(f"{self.name}: {wrong}; it is removed", provider=self.name)
         if pod.price is None:
             return OpenStep(handle, False, message="waits for its price")
@@ -191,22 +191,6 @@ class Lium:
         latest, end = request.hard_deadline + HOUR + BOOT, pod.removal_scheduled_at
         if end is None or end > latest:
             await self._api.schedule_removal(pod.id, request.hard_deadline)
-
-    def _not_yet(self, handle: Handle) -> OpenStep:
-        """A fresh pod may not be readable yet; one that stays so was never there."""
-        now = self._clock.monotonic()
-        since = self._unseen.setdefault(handle.external_id, now)
-        if now - since > self.capabilities.not_found_grace.total_seconds():
-            words = f"{self.name}: pod {handle.external_id} was rented and is gone"
-            raise NoCapacity(words, provider=self.name)
-        return OpenStep(handle, False, message="waits for the pod to be listed")
-
-    async def _drop(self, pod: str) -> None:
-        """Removes what is given up; should that fail, the lease's closing does it again."""
-        try:
-            await self._api.remove(pod)
-        except (Unavailable, RateLimited):
-            return
 
     async def _empty(self, request: OpenRequest, template: str) -> None:
         """A template that is never used stays: the workload's secrets must not."""

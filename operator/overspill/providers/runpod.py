@@ -17,15 +17,12 @@ from datetime import timedelta
 from decimal import Decimal
 
 import httpx
-from cachetools import LRUCache
 
 from overspill.core.errors import (
     LeaseNotFound,
     NoCapacity,
     OfferRejected,
     ProviderError,
-    RateLimited,
-    Unavailable,
 )
 from overspill.core.lease import Handle
 from overspill.core.observation import HeldLease, Observation
@@ -34,6 +31,7 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import BillEnd, CapacityType, ProviderType
 from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
+from overspill.providers._fresh import Unseen, give_up
 from overspill.providers._settings import settings_of
 from overspill.providers.runpod_api import Api
 from overspill.providers.runpod_config import DEFAULT_ENDPOINT, Config
@@ -76,8 +74,8 @@ class RunPod:
         self._account, self._config, self._clock = account, config, clock
         self._api = Api(account.name, config, clock, transport)
         self._countries = tuple(r for r in account.regions if len(r) == 2 and r.isupper())
-        self._unseen: LRUCache[str, float] = LRUCache(maxsize=4096)
-        """Since when a made pod has not been readable, on the monotonic clock."""
+        grace = self.capabilities.not_found_grace
+        self._unseen = Unseen(account.name, "pod", clock, grace)
 
     async def aclose(self) -> None:
         """Ends the connections."""
@@ -102,7 +100,7 @@ class RunPod:
         try:
             pod = await self._api.pod(handle.external_id)
         except LeaseNotFound:
-            return self._not_yet(handle)
+            return self._unseen.waits(handle)
         return await self._judged(request, handle, pod)
 
     async def observe(self, handle: Handle) -> Observation:
@@ -116,7 +114,7 @@ class RunPod:
         """Terminates the pod, which ends bill and disk; by name when it has no id."""
         known = [handle.external_id] if handle.external_id else await self._ids_of(handle.key)
         for pod in known:
-            self._unseen.pop(pod, None)
+            self._unseen.forget(pod)
             await self._api.terminate(pod)
 
     async def leases(self) -> Sequence[HeldLease]:
@@ -136,34 +134,17 @@ class RunPod:
         return [pod.id for pod in pods if pod.name == key and pod.status != TERMINATED]
 
     async def _judged(self, request: OpenRequest, handle: Handle, pod: Pod) -> OpenStep:
-        self._unseen.pop(pod.id, None)
+        self._unseen.forget(pod.id)
         if pod.status == TERMINATED:
             raise NoCapacity(f"{self.name}: the market ended pod {pod.id}", provider=self.name)
         wrong = _wrong(request, pod)
         if wrong:
-            await self._drop(pod.id)
+            await give_up(self._api.terminate(pod.id))
             raise OfferRejected(f"{self.name}: {wrong}; it is terminated", provider=self.name)
         if not pod.cost:
             return OpenStep(handle, False, message="waits for its price")
         data = (("dataCenter", pod.data_center or ""),)
         return OpenStep(replace(handle, data=data), True, price_usd_per_hour=pod.cost)
-
-    def _not_yet(self, handle: Handle) -> OpenStep:
-        """A fresh pod may not be readable yet; one that stays so was never there."""
-        now = self._clock.monotonic()
-        since = self._unseen.setdefault(handle.external_id, now)
-        if now - since > self.capabilities.not_found_grace.total_seconds():
-            raise NoCapacity(
-                f"{self.name}: pod {handle.external_id} was made and is gone", provider=self.name
-            )
-        return OpenStep(handle, False, message="waits for the pod to be listed")
-
-    async def _drop(self, pod: str) -> None:
-        """Terminates what is given up; should that fail, the lease's closing does it again."""
-        try:
-            await self._api.terminate(pod)
-        except (Unavailable, RateLimited):
-            return
 
 
 def _wrong(request: OpenRequest, pod: Pod) -> str:

@@ -21,10 +21,8 @@ from cachetools import LRUCache
 from overspill.core.errors import (
     InsufficientFunds,
     LeaseNotFound,
-    NoCapacity,
     OfferRejected,
     ProviderError,
-    RateLimited,
     Unavailable,
 )
 from overspill.core.lease import Handle
@@ -34,6 +32,7 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import BillEnd, CapacityType, ProviderType
 from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
+from overspill.providers._fresh import Unseen, give_up
 from overspill.providers._settings import settings_of
 from overspill.providers.salad_api import Api
 from overspill.providers.salad_config import DEFAULT_ENDPOINT, Config
@@ -79,8 +78,8 @@ class Salad:
         """Of each class: when it was last asked for free machines, and how many there were."""
         self._machines: LRUCache[str, str] = LRUCache(maxsize=4096)
         """Where each group was last seen running."""
-        self._unseen: LRUCache[str, float] = LRUCache(maxsize=4096)
-        """Since when a listed group has not been readable, on the monotonic clock."""
+        grace = self.capabilities.not_found_grace
+        self._unseen = Unseen(account.name, "group", clock, grace)
 
     async def aclose(self) -> None:
         """Ends the connections."""
@@ -182,19 +181,14 @@ class Salad:
         try:
             group = await self._api.group(handle.external_id)
         except LeaseNotFound:
-            now = self._clock.monotonic()
-            since = self._unseen.setdefault(handle.external_id, now)
-            if now - since <= self.capabilities.not_found_grace.total_seconds():
-                return OpenStep(handle, False, message="waits for the group to be readable")
-            words = f"{self.name}: group {handle.external_id} was made and is gone"
-            raise NoCapacity(words, provider=self.name) from None
+            return self._unseen.waits(handle)
         return await self._judged(request, group)
 
     async def _judged(self, request: OpenRequest, group: Group) -> OpenStep:
         classes = group.container.resources.gpu_classes or []
         wanted, priority = request.offer.attribute("class"), request.offer.attribute("priority")
         if classes != [wanted] or group.priority != priority:
-            await self._drop(group.name)
+            await give_up(self._api.delete(group.name))
             words = "the group is of another class or priority; it is deleted"
             raise OfferRejected(f"{self.name}: {words}", provider=self.name)
         price, _ = await self._facts(group)
@@ -211,13 +205,6 @@ class Salad:
         if gpu is None or group.priority is None:
             return None, ""
         return gpu.usd_per_hour(group.priority), model_of(gpu)
-
-    async def _drop(self, group: str) -> None:
-        """Deletes what is given up; should that fail, the lease's closing does it again."""
-        try:
-            await self._api.delete(group)
-        except (Unavailable, RateLimited):
-            return
 
 
 def _capabilities(config: Config) -> Capabilities:

@@ -23,8 +23,6 @@ from overspill.core.errors import (
     NoCapacity,
     OfferRejected,
     ProviderError,
-    RateLimited,
-    Unavailable,
 )
 from overspill.core.lease import Handle
 from overspill.core.observation import HeldLease, Observation
@@ -33,6 +31,7 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import BillEnd, CapacityType, ProviderType
 from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
+from overspill.providers._fresh import Unseen, give_up
 from overspill.providers._settings import settings_of
 from overspill.providers.shadeform_api import Api
 from overspill.providers.shadeform_config import DEFAULT_ENDPOINT, Config
@@ -78,8 +77,8 @@ class Shadeform:
         self.capabilities = _capabilities(config)
         self._account, self._config, self._clock = account, config, clock
         self._api = Api(account.name, config, clock, transport)
-        self._unseen: LRUCache[str, float] = LRUCache(maxsize=4096)
-        """Since when a made instance has not been readable, on the monotonic clock."""
+        grace = self.capabilities.not_found_grace
+        self._unseen = Unseen(account.name, "instance", clock, grace)
         self._bills: LRUCache[str, Decimal] = LRUCache(maxsize=4096)
         """The last bill told: a deleted instance is told nothing of any more."""
 
@@ -106,7 +105,7 @@ class Shadeform:
         try:
             found = await self._api.instance(handle.external_id)
         except LeaseNotFound:
-            return self._not_yet(handle)
+            return self._unseen.waits(handle)
         return await self._judged(request, handle, found)
 
     async def observe(self, handle: Handle) -> Observation:
@@ -120,7 +119,7 @@ class Shadeform:
         """Deletes the instance, which ends its bill; by name when it has no id."""
         known = [handle.external_id] if handle.external_id else await self._ids_of(handle.key)
         for instance in known:
-            self._unseen.pop(instance, None)
+            self._unseen.forget(instance)
             await self._api.delete(instance)
             await self._note_bill(instance)
 
@@ -153,37 +152,21 @@ class Shadeform:
         return LeaseNotFound(words, provider=self.name, billed_usd=self._bills.get(instance))
 
     async def _judged(self, request: OpenRequest, handle: Handle, found: Instance) -> OpenStep:
-        self._unseen.pop(found.id, None)
+        self._unseen.forget(found.id)
         if found.status in ENDING:
             raise NoCapacity(f"{self.name}: the market ended {found.id}", provider=self.name)
         if found.status == ERROR:
-            await self._drop(found.id)
+            await give_up(self._api.delete(found.id))
             words = f"{self.name}: the machine could not be made; it is deleted"
             raise NoCapacity(words, provider=self.name)
         wrong = _wrong(request, found)
         if wrong:
-            await self._drop(found.id)
+            await give_up(self._api.delete(found.id))
             raise OfferRejected(f"{self.name}: {wrong}; it is deleted", provider=self.name)
         price = price_of(found)
         if price is None and found.status != ACTIVE:
             return OpenStep(handle, False, message="waits for its price")
         return OpenStep(handle, True, price_usd_per_hour=price or request.offer.price_usd_per_hour)
-
-    def _not_yet(self, handle: Handle) -> OpenStep:
-        """A fresh instance may not be readable yet; one that stays so was never there."""
-        now = self._clock.monotonic()
-        since = self._unseen.setdefault(handle.external_id, now)
-        if now - since > self.capabilities.not_found_grace.total_seconds():
-            words = f"{self.name}: instance {handle.external_id} was made and is gone"
-            raise NoCapacity(words, provider=self.name)
-        return OpenStep(handle, False, message="waits for the instance to be listed")
-
-    async def _drop(self, instance: str) -> None:
-        """Deletes what is given up; should that fail, the lease's closing does it again."""
-        try:
-            await self._api.delete(instance)
-        except (Unavailable, RateLimited):
-            return
 
 
 def _wrong(request: OpenRequest, found: Instance) -> str:

@@ -17,7 +17,6 @@ from datetime import timedelta
 from decimal import Decimal
 
 import httpx
-from cachetools import LRUCache
 
 from overspill.core.errors import (
     LeaseNotFound,
@@ -25,8 +24,6 @@ from overspill.core.errors import (
     OfferRejected,
     OpenUncertain,
     ProviderError,
-    RateLimited,
-    Unavailable,
 )
 from overspill.core.gpus import canonical_model
 from overspill.core.lease import Handle
@@ -36,6 +33,7 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import BillEnd, ProviderType
 from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
+from overspill.providers._fresh import Unseen, give_up
 from overspill.providers._settings import settings_of
 from overspill.providers.vast_api import Api, MadeAnyway
 from overspill.providers.vast_config import DEFAULT_ENDPOINT, Config
@@ -69,8 +67,8 @@ class Vast:
         self.capabilities = _capabilities(config)
         self._account, self._config, self._clock = account, config, clock
         self._api = Api(account.name, config, clock, transport)
-        self._unseen: LRUCache[str, float] = LRUCache(maxsize=4096)
-        """Since when a made instance has not been readable, on the monotonic clock."""
+        grace = self.capabilities.not_found_grace
+        self._unseen = Unseen(account.name, "instance", clock, grace)
 
     async def aclose(self) -> None:
         """Ends the connections."""
@@ -102,7 +100,7 @@ class Vast:
         """Destroys the instance, which ends bill and disk; by label when it has no id."""
         known = [handle.external_id] if handle.external_id else await self._ids_of(handle.key)
         for contract in known:
-            self._unseen.pop(contract, None)
+            self._unseen.forget(contract)
             await self._api.destroy(contract)
 
     async def leases(self) -> Sequence[HeldLease]:
@@ -144,34 +142,16 @@ class Vast:
         try:
             instance = await self._api.instance(handle.external_id)
         except LeaseNotFound:
-            return self._not_yet(handle)
-        self._unseen.pop(handle.external_id, None)
+            return self._unseen.waits(handle)
+        self._unseen.forget(handle.external_id)
         wrong = _wrong(request, instance)
         if wrong:
-            await self._drop(handle.external_id)
+            await give_up(self._api.destroy(handle.external_id))
             raise OfferRejected(f"{self.name}: {wrong}; it is destroyed", provider=self.name)
         if instance.dph_total is None:
             return OpenStep(handle, False, message="waits for its price")
         data = (("machine", str(instance.machine_id or "")),)
         return OpenStep(replace(handle, data=data), True, price_usd_per_hour=instance.dph_total)
-
-    def _not_yet(self, handle: Handle) -> OpenStep:
-        """A fresh instance may not be readable yet; one that stays so was never there."""
-        now = self._clock.monotonic()
-        since = self._unseen.setdefault(handle.external_id, now)
-        if now - since > self.capabilities.not_found_grace.total_seconds():
-            raise NoCapacity(
-                f"{self.name}: instance {handle.external_id} was made and is gone",
-                provider=self.name,
-            )
-        return OpenStep(handle, False, message="waits for the instance to be listed")
-
-    async def _drop(self, contract: str) -> None:
-        """Destroys what is given up; should that fail, the lease's own closing does it again."""
-        try:
-            await self._api.destroy(contract)
-        except (Unavailable, RateLimited):
-            return
 
 
 def _wrong(request: OpenRequest, instance: Instance) -> str:

@@ -3,23 +3,21 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from overspill.core.lease import JobRef, Lease
-from overspill.core.offer import Offer
-from overspill.core.vocabulary import CapacityType, TrustTier
-from overspill.core.workload import LeaseRequest, PortableWorkload, SecretEnv
+from overspill.core.workload import PortableWorkload, SecretEnv
 from overspill.ports import OpenRequest
 from overspill.providers.ionet_config import Config
 from overspill.providers.ionet_request import body_of, resource_id, shape_of
 from overspill.sandbox.options import SandboxOptions
 from overspill.testing.sandbox import Sandbox
 
+from .intent import NOW, intent, offered
+
 Witness = Callable[..., dict[str, Any]]
 NAME = "gl-c1u5ter8-witness"
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HARDWARE, PLACE = 204, 5
 """H100 SXM in the US, as the sandbox numbers its own hosts."""
 
@@ -76,18 +74,6 @@ def _lived(witness: Witness, market: Sandbox) -> dict[str, Any]:
 
 
 def _request() -> OpenRequest:
-    offer = Offer(
-        provider="ionet",
-        offer_id=str(HARDWARE),
-        place="ionet",
-        capacity_type=CapacityType.ON_DEMAND,
-        trust_tier=TrustTier.COMMUNITY,
-        gpu_model="h100",
-        gpu_count=1,
-        price_usd_per_hour=Decimal(2),
-        as_of=NOW,
-        attributes=(("hardware", str(HARDWARE)),),
-    )
     workload = PortableWorkload(
         image="python:3.12",
         command=("/bin/sh", "-c", "sleep 100"),
@@ -95,33 +81,6 @@ def _request() -> OpenRequest:
         secret_env=(SecretEnv("TOKEN", "s", "k"),),
         ports=(8080,),
     )
-    deadline = NOW + timedelta(hours=2, minutes=30)
-    lease = Lease(
-        name=NAME,
-        namespace="team",
-        uid="u",
-        resource_version="1",
-        job=JobRef("team", "train", "0"),
-        attempt=1,
-        provider="ionet",
-        cluster_id="c1u5ter8",
-        offer=offer,
-        request=LeaseRequest(1, workload=workload),
-        max_usd_per_hour=Decimal(3),
-        max_total_usd=Decimal(20),
-        hard_deadline=deadline,
-        created_at=NOW,
-    )
-    base = OpenRequest(
-        key=NAME,
-        cluster_id="c1u5ter8",
-        offer=offer,
-        gpu_count=1,
-        num_nodes=1,
-        max_usd_per_hour=Decimal(3),
-        max_total_usd=Decimal(20),
-        hard_deadline=deadline,
-        attempt=1,
-        lease=lease,
-    )
-    return replace(base, workload=workload, secrets={"TOKEN": "not-told"})
+    offer = offered("ionet", str(HARDWARE), ("hardware", str(HARDWARE)))
+    asked = intent(NAME, offer, workload, NOW + timedelta(hours=2, minutes=30))
+    return replace(asked, secrets={"TOKEN": "not-told"})

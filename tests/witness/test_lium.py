@@ -2,25 +2,20 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
-from overspill.core.lease import JobRef, Lease
-from overspill.core.offer import Offer
-from overspill.core.vocabulary import CapacityType, TrustTier
-from overspill.core.workload import LeaseRequest, PortableWorkload
+from overspill.core.workload import PortableWorkload
 from overspill.ports import OpenRequest
 from overspill.providers.lium_config import NOBODY, Config
 from overspill.providers.lium_request import ENTRYPOINT, START, rent_of, template_of
 from overspill.sandbox.options import SandboxOptions
-from overspill.testing.clock import ManualClock
 from overspill.testing.sandbox import Sandbox
+
+from .intent import NOW, intent, offered
 
 Witness = Callable[..., dict[str, Any]]
 NAME = "gl-c1u5ter8-witness"
-NOW = ManualClock().now()
 
 INTENT: dict[str, Any] = {
     "template": {
@@ -77,51 +72,11 @@ def test_a_whole_lease_life_and_its_bodies_equal_ours(witness: Witness) -> None:
 
 
 def _request() -> OpenRequest:
-    offer = Offer(
-        provider="lium",
-        offer_id="node",
-        place="lium/node",
-        capacity_type=CapacityType.ON_DEMAND,
-        trust_tier=TrustTier.SECURE,
-        gpu_model="h100",
-        gpu_count=1,
-        price_usd_per_hour=Decimal(2),
-        as_of=NOW,
-        attributes=(("node", "node"), ("leastGpus", "1")),
-    )
     workload = PortableWorkload(
         image="python:3.12",
         command=("sleep", "100"),
         env=(("GREETING", "hello"),),
         ports=(8080,),
     )
-    deadline = NOW + timedelta(hours=2, minutes=30)
-    lease = Lease(
-        name=NAME,
-        namespace="n",
-        uid="u",
-        resource_version="1",
-        job=JobRef("n", "j", "u"),
-        attempt=1,
-        provider="lium",
-        cluster_id="c1u5ter8",
-        offer=offer,
-        request=LeaseRequest(1, workload=workload),
-        max_usd_per_hour=Decimal(3),
-        max_total_usd=Decimal(9),
-        hard_deadline=deadline,
-        created_at=NOW,
-    )
-    asked = OpenRequest(
-        key=NAME,
-        cluster_id="c1u5ter8",
-        offer=offer,
-        gpu_count=1,
-        num_nodes=1,
-        max_usd_per_hour=Decimal(3),
-        max_total_usd=Decimal(9),
-        hard_deadline=deadline,
-        attempt=1,
-        lease=lease,
-    )
-    return replace(asked, workload=workload)
+    offer = offered("lium", "node", ("node", "node"), ("leastGpus", "1"))
+    return intent(NAME, offer, workload, NOW + timedelta(hours=2, minutes=30))

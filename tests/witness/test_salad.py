@@ -2,23 +2,19 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from overspill.core.lease import JobRef, Lease
-from overspill.core.offer import Offer
-from overspill.core.vocabulary import CapacityType, TrustTier
-from overspill.core.workload import LeaseRequest, PortableWorkload
+from overspill.core.workload import PortableWorkload
 from overspill.ports import OpenRequest
 from overspill.providers.salad_request import LOADER, body_of
 from overspill.sandbox.options import SandboxOptions
-from overspill.testing.clock import ManualClock
 from overspill.testing.sandbox import Sandbox
+
+from .intent import intent, offered
 
 Witness = Callable[..., dict[str, Any]]
 NAME = "gl-c1u5ter8-witness"
-NOW = ManualClock().now()
 
 INTENT: dict[str, Any] = {
     "name": NAME,
@@ -62,18 +58,6 @@ def test_a_whole_lease_life_and_its_body_equals_ours(witness: Witness) -> None:
 
 
 def _request(gpu: str) -> OpenRequest:
-    offer = Offer(
-        provider="salad",
-        offer_id=gpu,
-        place="salad/secure",
-        capacity_type=CapacityType.ON_DEMAND,
-        trust_tier=TrustTier.SECURE,
-        gpu_model="h100",
-        gpu_count=1,
-        price_usd_per_hour=Decimal(2),
-        as_of=NOW,
-        attributes=(("class", gpu), ("priority", "high")),
-    )
     workload = PortableWorkload(
         image="python:3.12",
         command=("sleep", "100"),
@@ -83,32 +67,4 @@ def _request(gpu: str) -> OpenRequest:
         memory_gib=Decimal(8),
         disk_gib=Decimal(20),
     )
-    lease = Lease(
-        name=NAME,
-        namespace="n",
-        uid="u",
-        resource_version="1",
-        job=JobRef("n", "j", "u"),
-        attempt=1,
-        provider="salad",
-        cluster_id="c1u5ter8",
-        offer=offer,
-        request=LeaseRequest(1, workload=workload),
-        max_usd_per_hour=Decimal(3),
-        max_total_usd=Decimal(9),
-        hard_deadline=NOW,
-        created_at=NOW,
-    )
-    asked = OpenRequest(
-        key=NAME,
-        cluster_id="c1u5ter8",
-        offer=offer,
-        gpu_count=1,
-        num_nodes=1,
-        max_usd_per_hour=Decimal(3),
-        max_total_usd=Decimal(9),
-        hard_deadline=NOW,
-        attempt=1,
-        lease=lease,
-    )
-    return replace(asked, workload=workload)
+    return intent(NAME, offered("salad", gpu, ("class", gpu), ("priority", "high")), workload)

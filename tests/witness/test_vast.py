@@ -1,35 +1,19 @@
 """Vast.ai's own client drives the sandbox, and asks for the same thing as our adapter does."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from overspill.core.lease import JobRef, Lease
-from overspill.core.offer import Offer
-from overspill.core.vocabulary import CapacityType, TrustTier
-from overspill.core.workload import LeaseRequest, PortableWorkload
-from overspill.ports import OpenRequest
+from overspill.core.workload import PortableWorkload
 from overspill.providers.vast_request import body_of
 from overspill.sandbox.options import SandboxOptions
-from overspill.testing.clock import ManualClock
 from overspill.testing.sandbox import Sandbox
+
+from .intent import intent, offered
 
 Witness = Callable[..., dict[str, Any]]
 LABEL = "gl-c1u5ter8-witness"
-NOW = ManualClock().now()
 
-OFFER = Offer(
-    provider="vast",
-    offer_id="1",
-    place="vast/1",
-    capacity_type=CapacityType.ON_DEMAND,
-    trust_tier=TrustTier.SECURE,
-    gpu_model="h100",
-    gpu_count=1,
-    price_usd_per_hour=Decimal(2),
-    as_of=NOW,
-)
 WORKLOAD = PortableWorkload(
     image="python:3.12",
     command=("/bin/sh", "-c", "echo witness; sleep 100"),
@@ -63,40 +47,8 @@ def test_a_whole_lease_life(witness: Witness) -> None:
 def test_for_the_same_intent_our_body_is_the_clients(witness: Witness) -> None:
     with Sandbox.start(SandboxOptions(markets=("vast",))) as market:
         theirs = witness("vast_life.py", market.url, market.api_key, LABEL)["body"]
-    ours = body_of(_request())
+    ours = body_of(intent(LABEL, offered("vast", "1"), WORKLOAD))
     # what the client sends empty is what the market takes for unset
     meant = {name: value for name, value in theirs.items() if value not in (None, False)}
     assert meant == {name: ours[name] for name in meant}
     assert set(ours) - set(meant) == {"target_state"}
-
-
-def _request() -> OpenRequest:
-    lease = Lease(
-        name=LABEL,
-        namespace="n",
-        uid="u",
-        resource_version="1",
-        job=JobRef("n", "j", "u"),
-        attempt=1,
-        provider="vast",
-        cluster_id="c1u5ter8",
-        offer=OFFER,
-        request=LeaseRequest(1, workload=WORKLOAD),
-        max_usd_per_hour=Decimal(3),
-        max_total_usd=Decimal(9),
-        hard_deadline=NOW,
-        created_at=NOW,
-    )
-    asked = OpenRequest(
-        key=LABEL,
-        cluster_id="c1u5ter8",
-        offer=OFFER,
-        gpu_count=1,
-        num_nodes=1,
-        max_usd_per_hour=Decimal(3),
-        max_total_usd=Decimal(9),
-        hard_deadline=NOW,
-        attempt=1,
-        lease=lease,
-    )
-    return replace(asked, workload=WORKLOAD)

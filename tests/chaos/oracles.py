@@ -43,6 +43,8 @@ class Oracles:
         self._received: dict[str, int] = defaultdict(int)
         self._states: dict[str, str] = {}
         self._spent: dict[str, float] = {}
+        self._settled: set[str] = set()
+        """Jobs of which a lease was closed since their cost was last written."""
         self._deleted = False
         self._must_live: list[str] = []
         hears = sim.api.on_write
@@ -89,6 +91,8 @@ class Oracles:
         self._states[obj["metadata"]["uid"]] = state
         if before is not None and state not in NEXT[before]:
             self.never.append(f"I5: {key} went from {before} to {state}")
+        if state == "Closed" and before != "Closed":
+            self._settled.add(obj["spec"]["jobRef"]["uid"])
         if state == "Closing" and before != "Closing":
             self._still_wanted(obj)
         held = LEASE_FINALIZER in (obj["metadata"].get("finalizers") or [])
@@ -128,10 +132,28 @@ class Oracles:
         generation = obj["metadata"]["generation"]
         if status.get("observedGeneration", 0) > generation:
             self.shown.append(f"I9: {obj['metadata']['name']} observed a generation to come")
-        spent = float((status.get("cost") or {}).get("spentUSD") or 0)
-        if spent < self._spent.get(uid, 0.0) - 0.01 and self._is_comparable():
-            self.shown.append(f"I9: cost fell from {self._spent[uid]} to {spent}")
-        self._spent[uid] = spent
+        self._cost_wrote(uid, float((status.get("cost") or {}).get("spentUSD") or 0))
+
+    def _cost_wrote(self, uid: str, spent: float) -> None:
+        """What is shown falls only when a lease is closed, from what was counted until there was
+        proof to what it was billed for."""
+        before, self._spent[uid] = self._spent.get(uid, 0.0), spent
+        if spent == before:
+            return
+        least = self._billed(uid) if uid in self._settled else before
+        self._settled.discard(uid)
+        if spent < min(before, least) - 0.01 and self._is_comparable():
+            self.shown.append(f"I9: cost fell from {before} to {spent}, {least} was billed")
+
+    def _billed(self, uid: str) -> float:
+        """By the market's ledger, all attempts of a job together."""
+        market, hours = self.sim.market, 0.0
+        for held in market.sold:
+            record = self._record(held.key)
+            if record is not None and record["spec"]["jobRef"]["uid"] == uid:
+                end = held.ended_at or self.sim.clock.now()
+                hours += (end - held.created_at).total_seconds() / 3600
+        return float(market.price) * hours
 
     def _any_record(self) -> bool:
         return any(self._record(key) is not None for key in self._committed)

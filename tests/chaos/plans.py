@@ -113,6 +113,13 @@ def deaf(seed: int) -> Plan:
     return plan
 
 
+def unheard(seed: int) -> Plan:
+    """One of two leaders hears late that jobs were deleted."""
+    plan = deaf(2 * seed)
+    plan.actions = [(30.0 + seed % 7, "delete"), (60.0, "delete")]
+    return plan
+
+
 def doubtful(seed: int) -> Plan:
     """Class D: every answer is lost, and the job is deleted while it is waited for."""
     plan = planned(seed)

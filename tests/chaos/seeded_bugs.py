@@ -22,7 +22,7 @@ from overspill.kube.resources import item
 from overspill.ports import PlanLease
 
 from .history import run_plan
-from .plans import Plan, deaf, doubtful, emptied, losing, provoking, skewed, sweeping
+from .plans import Plan, deaf, doubtful, emptied, losing, provoking, skewed, sweeping, unheard
 
 LONG_AGO = -1e9
 _send, _resolve, _end_paid = opening._send, opening._resolve, closing._end_paid
@@ -145,6 +145,10 @@ def _is_old_by_wall_clock(engine: Engine, lease: Lease) -> bool:
     return age > engine.settings.opening_limit_s
 
 
+async def _always_as_seen(_engine: Engine, _job: Any) -> bool:
+    return True
+
+
 async def _never_behind(_engine: Engine, _job: Any, _leases: Any) -> bool:
     return False
 
@@ -224,6 +228,12 @@ BUGS = (
         "R9",
         ((place, "_is_behind", _never_behind),),
         plans=deaf,
+    ),
+    SeededBug(
+        "placed on the cache's word",
+        "I7",
+        ((place, "_is_as_seen", _always_as_seen),),
+        plans=unheard,
     ),
     SeededBug(
         "an open is too old by wall clock",

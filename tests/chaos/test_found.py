@@ -14,15 +14,18 @@ import pytest
 
 from overspill.engine import opening
 from overspill.engine.context import Engine
+from overspill.kube.answers import Refused
+from overspill.kube.resources import Kind, collection
 from overspill.ports import IdempotencyClass
+from overspill.testing.fakeapi import Fault
 from overspill.testing.market import FakeMarket, Lies
 from overspill.testing.simfaults import Wrongs
-from overspill.testing.simulation import Simulation
+from overspill.testing.simulation import NAMESPACE, Simulation
 from overspill.testing.virtualtime import LoopClock, run_virtual
 
 from . import planner_bugs
 from .history import run_plan
-from .plans import deaf
+from .plans import deaf, unheard
 from .seeded_bugs import BUGS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,6 +108,31 @@ def test_secrets_read_slowly_never_send_after_the_permit(monkeypatch: pytest.Mon
 def test_an_attempt_the_view_has_not_seen_is_not_doubled(seed: int) -> None:
     """Attempt 1 runs; the other leader heard the job's status tell of it, but not of its lease."""
     assert run_plan(deaf(seed)) == []
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_job_whose_deletion_was_not_heard_is_not_placed_again_and_again(seed: int) -> None:
+    assert run_plan(unheard(seed)) == []
+
+
+def test_a_job_whose_record_no_schema_takes_is_told_so() -> None:
+    """It once waited for ever at a place that "fits"."""
+    sim = Simulation(market=FakeMarket(LoopClock()))
+    no = Refused("grace is negative", status=422, fields=("spec.request.gracePeriodSeconds",))
+    sim.api.fail(Fault("create", collection(Kind.LEASE, NAMESPACE), no, times=1000))
+
+    async def life() -> dict[str, Any]:
+        await sim.start()
+        await sim.apply("job")
+        await asyncio.sleep(60)
+        jobs = await sim.jobs()
+        await sim.stop()
+        return jobs["job"]["status"]
+
+    status = run_virtual(life())
+    stalled = next(c for c in status["conditions"] if c["type"] == "Stalled")
+    assert (stalled["status"], stalled["reason"]) == ("True", "TemplateInvalid")
+    assert "grace is negative" in stalled["message"]
 
 
 RULES = re.findall(

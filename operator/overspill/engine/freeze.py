@@ -163,6 +163,9 @@ def _own_deadline(engine: Engine, job: Job, lease: Lease) -> int | None:
 
 
 def _grace(template: Mapping[str, object]) -> int:
+    """Seconds. The API server takes a negative one for 1, and so do we."""
     spec = template.get("spec")
     found = spec.get("terminationGracePeriodSeconds") if isinstance(spec, Mapping) else None
-    return int(found) if isinstance(found, int) else 30
+    if not isinstance(found, int):
+        return 30
+    return 1 if found < 0 else found

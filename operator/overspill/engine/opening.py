@@ -15,15 +15,14 @@ from overspill.core.errors import (
     ProviderError,
     RateLimited,
     Unavailable,
-    WorkloadRejected,
 )
 from overspill.core.lease import Handle, Lease
-from overspill.core.portability import Portability
 from overspill.core.vocabulary import ClosingReason, LeaseState
 from overspill.engine.context import Engine
 from overspill.engine.gate import GatedProvider
 from overspill.engine.memory import StepMemo
 from overspill.engine.records import close_lease, record_lease
+from overspill.engine.refusals import note_refusal
 from overspill.engine.requests import SecretProblem, open_request
 from overspill.engine.wanted import cached_job, unwanted
 from overspill.ports import IdempotencyClass, OpenStep
@@ -269,11 +268,5 @@ async def _refused(
     have a bill: the id is recorded, so that its end is proven by it and its bill is asked for."""
     if handle is not None and handle.external_id:
         lease = replace(lease, handle=handle)
-    until = engine.clock.monotonic() + engine.settings.refused_offer_s
-    engine.memory.excluded[(lease.job.uid, lease.provider, lease.offer.offer_id)] = until
-    job = cached_job(engine, lease)
-    if isinstance(error, WorkloadRejected) and job is not None:
-        # No other node would take it: told to the user, not tried on one node after the other.
-        told = f"the pod template is refused: {error}"
-        engine.memory.portability[(job.ref.uid, job.generation)] = Portability(None, (told,), told)
+    note_refusal(engine, cached_job(engine, lease), lease, error)
     await close_lease(engine, lease, ClosingReason.REJECTED, str(error)[:512])

@@ -9,7 +9,7 @@ import logging
 from dataclasses import replace
 
 from overspill.core.decision import Action, Decision
-from overspill.core.errors import Conflict, Gone, OverspillError
+from overspill.core.errors import Conflict, Gone, OfferRejected, OverspillError
 from overspill.core.job import Job
 from overspill.core.lease import Lease, lease_name
 from overspill.core.placement import plan
@@ -20,6 +20,7 @@ from overspill.engine import budgets
 from overspill.engine.context import Engine
 from overspill.engine.freeze import frozen_lease
 from overspill.engine.gather import snapshot
+from overspill.engine.refusals import note_refusal
 from overspill.engine.requests import SecretProblem, digest, resolve
 from overspill.ports import Event, PlanLease
 from overspill.telemetry import DECISIONS, PLAN_SECONDS
@@ -152,22 +153,41 @@ async def _plan_lease(engine: Engine, job: Job, decision: Decision) -> None:
     wanted = [x for x in leases if x.state in WANTED_STATES]
     if len(wanted) > (1 if decision.action is Action.MOVE else 0):
         return
-    if await _is_behind(engine, job, leases):
-        engine.want_place()
-        return
     attempt = max([job.last_attempt, *(x.attempt for x in leases)]) + 1
     account = engine.accounts.by_name[decision.offer.provider if decision.offer else ""]
     is_home = account.spec.type is ProviderType.IN_CLUSTER
+    if not (is_home and attempt == 1) and not await _is_as_seen(engine, job):
+        engine.want_place()
+        return
+    if await _is_behind(engine, job, leases):
+        engine.want_place()
+        return
     lease = await _with_digest(engine, frozen_lease(engine, job, decision, attempt, home=is_home))
     if not await budgets.reserve(engine, lease):
         engine.want_place()
         return
     engine.memory.decisions[job.ref.uid] = decision
-    written = await engine.cluster.record(PlanLease(lease))
+    try:
+        written = await engine.cluster.record(PlanLease(lease))
+    except OfferRejected as refused:
+        log.warning("%s cannot be recorded: %s", lease.name, refused)
+        note_refusal(engine, job, lease, refused)
+        engine.want_place()
+        return
     if written is not None:
         engine.index.note(written.uid)
         engine.queue.add(engine.lease_key(written))
     await _announce(engine, job, decision, attempt)
+
+
+async def _is_as_seen(engine: Engine, job: Job) -> bool:
+    """Whether the server still has the job as our view has it, which learns from the answer.
+
+    Money is not spent on a cache's word: an ear that missed a deletion would place the job again
+    as often as somebody else closes its lease. A first attempt at home costs nobody anything.
+    """
+    found = await engine.cluster.job(job.ref.namespace, job.ref.name)
+    return found is not None and (found.ref.uid, found.generation) == (job.ref.uid, job.generation)
 
 
 async def _is_behind(engine: Engine, job: Job, leases: list[Lease]) -> bool:

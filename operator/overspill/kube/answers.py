@@ -15,10 +15,14 @@ MAX_MESSAGE = 1000
 class Refused(OverspillError):  # noqa: N818  (named by what to do next, like its siblings)
     """The API server understood and said no: invalid, forbidden, too large. Not executed."""
 
-    def __init__(self, message: str, *, status: int, reason: str = "") -> None:
+    def __init__(
+        self, message: str, *, status: int, reason: str = "", fields: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
+        self.fields = fields
+        """What was wrong, as paths into the object; empty where the server does not say."""
 
 
 def error_of(doing: str, status: int, body: bytes) -> OverspillError:
@@ -37,13 +41,18 @@ def error_of_status(doing: str, status: Mapping[str, Any]) -> OverspillError:
     # 401 says nothing about the object, only about us: the outcome of asking again may differ.
     if code in (401, 408, 429) or code >= 500 or code < 400:
         return ClusterUnavailable(said)
-    return Refused(said, status=code, reason=str(status.get("reason") or ""))
+    reason = str(status.get("reason") or "")
+    return Refused(said, status=code, reason=reason, fields=_fields(status))
 
 
 def _is_other_uid(status: Mapping[str, Any]) -> bool:
     """A patch with the uid of an object that was replaced by another of its name: 422, not 409."""
+    return status.get("code") == 422 and "metadata.uid" in _fields(status)
+
+
+def _fields(status: Mapping[str, Any]) -> tuple[str, ...]:
     causes = (status.get("details") or {}).get("causes") or []
-    return status.get("code") == 422 and any(c.get("field") == "metadata.uid" for c in causes)
+    return tuple(str(cause.get("field") or "") for cause in causes)
 
 
 def _status_object(body: bytes) -> dict[str, Any]:

@@ -5,12 +5,21 @@ into the store at once, so the next view already shows it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, TypeVar
 
-from overspill.core.errors import ClusterUnavailable, Conflict, Gone
+from overspill.core.errors import (
+    ClusterUnavailable,
+    Conflict,
+    Gone,
+    OfferRejected,
+    OverspillError,
+    WorkloadRejected,
+)
 from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.kube import mapping
+from overspill.kube.answers import Refused
 from overspill.kube.events import Events
 from overspill.kube.mapping import Unreadable
 from overspill.kube.mapping.merging import difference
@@ -110,18 +119,25 @@ class KubeCluster:
                 await self._events.post(change)
 
     async def _read(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
-        """A GET without resourceVersion is a quorum read."""
+        """A GET without resourceVersion is a quorum read. What the view had under that name before
+        it, and the server has no more, is forgotten: no ear may ever tell of that deletion."""
+        known = self._store.find(kind, namespace, name)
         try:
             obj = await self._verbs.get(item(kind, namespace, name))
         except Gone:
-            return None
-        self._store.note_write(kind, obj)
+            obj = None
+        if known is not None and (obj is None or obj["metadata"]["uid"] != known.uid):
+            self._store.note_deleted(kind, known.uid)
+        if obj is not None:
+            self._store.note_write(kind, obj)
         return obj
 
     async def _plan(self, lease: Lease) -> Lease:
-        obj = await self._verbs.create(
-            collection(Kind.LEASE, lease.namespace), mapping.lease_manifest(lease)
-        )
+        where = collection(Kind.LEASE, lease.namespace)
+        try:
+            obj = await self._verbs.create(where, mapping.lease_manifest(lease))
+        except Refused as refused:
+            raise _no_such_lease(refused) from refused
         self._store.note_write(Kind.LEASE, obj)
         return _readable(mapping.read_lease, obj)
 
@@ -190,6 +206,17 @@ class KubeCluster:
         _same(found, uid, version)
         document: Mapping[str, Any] = found.get("status") or {}
         return document
+
+
+def _no_such_lease(refused: Refused) -> OverspillError:
+    """A record that the schema does not take: the job's fault, or its offer's, for ever.
+
+    Anything else (forbidden, a quota, somebody's webhook) may be another tomorrow.
+    """
+    if refused.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+        return refused
+    is_request = any(field.startswith("spec.request") for field in refused.fields)
+    return (WorkloadRejected if is_request else OfferRejected)(str(refused))
 
 
 def _same(found: Mapping[str, Any], uid: str, version: str) -> None:

@@ -136,6 +136,15 @@ async def test_at_home_the_template_stays_the_users_but_for_our_facts(world: Wor
     assert lease.request.report_url == ""
 
 
+@pytest.mark.parametrize(("asked", "expected"), [(-5, 1), (0, 0), ("soon", 30)])
+async def test_a_grace_period_means_what_the_api_server_makes_of_it(
+    world: World, asked: object, expected: int
+) -> None:
+    spec = {**JOB.template["spec"], "terminationGracePeriodSeconds": asked}
+    lease = frozen(world, replace(JOB, template={**JOB.template, "spec": spec}))
+    assert lease.request.grace_period_seconds == expected
+
+
 async def test_at_home_a_checkpoint_contract_brings_the_runner_along(world: World) -> None:
     world.settle(home_report_url="http://overspill")
     job = replace(JOB, checkpoint=make_checkpoint())

@@ -5,9 +5,16 @@ from decimal import Decimal
 
 import pytest
 
-from overspill.core.errors import ClusterUnavailable, Conflict, Gone
+from overspill.core.errors import (
+    ClusterUnavailable,
+    Conflict,
+    Gone,
+    OfferRejected,
+    WorkloadRejected,
+)
 from overspill.core.lease import Lease
 from overspill.core.vocabulary import LeaseState
+from overspill.kube.answers import Refused
 from overspill.kube.cluster import KubeCluster, cluster_id
 from overspill.kube.resources import LEASE_FINALIZER, Kind, collection, item
 from overspill.kube.store import Store
@@ -21,7 +28,7 @@ from overspill.ports import (
     ProviderStatus,
     ReleaseLease,
 )
-from overspill.testing.fakeapi import FakeApi, lost_answer
+from overspill.testing.fakeapi import FakeApi, Fault, lost_answer
 from overspill.testing.kube_samples import full_lease, job_json, planned_lease
 
 JOBS = collection(Kind.JOB, "team-a")
@@ -61,6 +68,45 @@ async def test_planning_a_lease_twice_conflicts(planned: Lease, cluster: KubeClu
 
 async def test_a_planned_lease_is_in_the_view_at_once(planned: Lease, cluster: KubeCluster):
     assert cluster.view().leases[planned.uid] == planned
+
+
+async def test_what_a_quorum_read_does_not_find_leaves_the_view(
+    planned: Lease, cluster: KubeCluster, api: FakeApi
+):
+    await api.patch(path_of(planned), {"metadata": {"finalizers": []}})
+    await api.delete(path_of(planned))
+    assert planned.uid in cluster.view().leases, "nobody has told of it"
+    assert await cluster.lease("team-a", planned.name) is None
+    assert planned.uid not in cluster.view().leases
+
+
+async def test_another_object_of_the_name_takes_the_place_of_the_old_one(
+    cluster: KubeCluster, api: FakeApi, store: Store
+):
+    old = await api.create(JOBS, job_json())
+    store.put(Kind.JOB, old)
+    await api.delete(item(Kind.JOB, "team-a", old["metadata"]["name"]))
+    new = await api.create(JOBS, job_json())
+    await cluster.job("team-a", new["metadata"]["name"])
+    assert set(cluster.view().jobs) == {new["metadata"]["uid"]}
+
+
+@pytest.mark.parametrize(
+    ("status", "field", "expected"),
+    [
+        (422, "spec.request.gracePeriodSeconds", WorkloadRejected),
+        (422, "spec.offer.region", OfferRejected),
+        (403, "spec.request", Refused),
+    ],
+)
+async def test_a_record_that_the_schema_refuses_says_whose_fault_it_is(
+    cluster: KubeCluster, api: FakeApi, status: int, field: str, expected: type[Exception]
+):
+    no = Refused("POST: invalid", status=status, fields=(field,))
+    api.fail(Fault("create", collection(Kind.LEASE, "team-a"), no))
+    with pytest.raises(expected) as raised:
+        await cluster.record(PlanLease(planned_lease()))
+    assert type(raised.value) is expected
 
 
 async def test_a_status_write_returns_what_now_stands(planned: Lease, cluster: KubeCluster):

@@ -30,8 +30,8 @@ from overspill.testing.markets import market_stack
 from overspill.testing.stack import Stack
 
 Show = Callable[[str], None]
-MARKETS = ("akash", "vast", "runpod")
-"""All of class B, each with a create of its own: in steps, by label, by name."""
+MARKETS = ("akash", "vast", "runpod", "salad")
+"""Each with a create of its own: class B in steps, by label, by name; Salad is class A."""
 
 
 @dataclass(frozen=True)

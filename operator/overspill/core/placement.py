@@ -7,6 +7,7 @@ docs/placement.md explains the rules to users.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -95,11 +96,11 @@ class _Plan:
                 job,
                 classes.get(job.sla_class) if job.sla_class else default,
                 self._snapshot.facts.get(job.ref.uid, nothing),
-                tuple(leases[job.ref.uid]),
+                tuple(leases.get(job.ref.uid, ())),
                 self._now,
             )
             for job in self._snapshot.jobs
-            if not job.deletion_requested and not _has_ended(job, leases[job.ref.uid])
+            if not job.deletion_requested and not _has_ended(job, leases.get(job.ref.uid, ()))
         ]
 
     def _place(self, case: Case) -> Decision:
@@ -281,8 +282,10 @@ class _Plan:
         return _moved(found, lease, reason, told, saving.usd)
 
 
-def _has_ended(job: Job, leases: list[Lease]) -> bool:
+def _has_ended(job: Job, leases: Sequence[Lease]) -> bool:
     """The ledger is asked too: a terminal condition may not be written yet."""
+    if not job.conditions and not leases:
+        return False
     return job.is_finished or outcome(job, leases) is not None
 
 

@@ -9,7 +9,6 @@ the exact ones of `pricing`, worked out when somebody asks. Called by `placement
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from functools import cached_property
 from math import exp, expm1
 
 from overspill.core.filters import Market, Needs, fabric_falls_short
@@ -39,6 +38,9 @@ Tail = tuple[bool, str, str]
 
 FARTHEST = 20.0
 """exp() is cut here, as in `pricing`."""
+
+_NEAR = 1e-3
+"""Hours; what is closer than this to a limit is worked out exactly."""
 
 _CLOSING_H = CLOSING_TIME / timedelta(hours=1)
 _RESERVE = float(RATE_TOLERANCE / SAFETY_SHARE)
@@ -89,12 +91,14 @@ class Stand:
     place: Place
     size: int
     """How many offers it stands for."""
+    is_limited: bool
+    """Its account has limits of its own."""
     dearer: Key
     lesser: Key
     """The groups of losers it would belong to: `COSTS_MORE` and `LESS_PREFERRED`."""
 
-    def useful(self, work: Work) -> float:
-        """About the USD per useful hour, rounded to a millionth."""
+    def about(self, work: Work) -> float:
+        """About the USD per useful hour."""
         start = self.start + work.restore
         paid = start + work.hours
         if self.hazard:
@@ -104,8 +108,11 @@ class Stand:
             else:
                 paid += self.rework(work, start)
         paid = max(paid, self.least)
-        total = self.usd_per_hour * paid + self.egress * work.moved_gib
-        return round(total / work.at_least, 6)
+        return (self.usd_per_hour * paid + self.egress * work.moved_gib) / work.at_least
+
+    def useful(self, work: Work) -> float:
+        """The same, rounded to a millionth: what is closer than that costs the same."""
+        return round(self.about(work), 6)
 
     def needed(self, work: Work, run: float | None) -> float:
         """About the USD a lease needs with its reserve; `run`: hours, where work is unknown."""
@@ -147,6 +154,7 @@ def stand_of(place: Pool | Rented, market: Market, needs: Needs) -> Stand:
         (pool is None, offer.provider, offer.offer_id),
         place_of(offer, is_home=pool is not None),
         len(pool.nodes) if pool else 1,
+        _is_limited(market),
         (offer.provider, Reason.COSTS_MORE, offer.gpu_model),
         (offer.provider, Reason.LESS_PREFERRED, offer.gpu_model),
     )
@@ -162,62 +170,122 @@ class Kind:
 
     def candidate(self, stand: Stand) -> "Candidate":
         """The stand for these jobs."""
-        return Candidate(stand, self.needs, self.terms, self.work)
+        return Candidate(stand, self)
 
 
 class Candidate:
-    """A stand for one job's terms."""
+    """A stand for one job's terms. Dollars are worked out when somebody asks, and kept."""
 
-    def __init__(self, stand: Stand, needs: Needs, terms: Terms, work: Work) -> None:
-        self.stand, self._needs, self._terms, self._work = stand, needs, terms, work
-        self.offer, self.market, self.preference = stand.offer, stand.market, stand.preference
-        self.price, self.pool, self.rented = stand.price, stand.pool, stand.rented
-        self.useful = stand.useful(work)
-        """About the USD per useful hour."""
+    __slots__ = ("_bought", "_kind", "_needed", "_quote", "_takes", "stand")
+
+    def __init__(self, stand: Stand, kind: Kind) -> None:
+        self.stand, self._kind = stand, kind
+        self._quote: Quote | None = None
+        self._bought: tuple[Decimal, str] | None = None
+        self._takes: timedelta | None = None
+        self._needed: float | None = None
+
+    @property
+    def offer(self) -> Offer:
+        """What would be taken; of a pool, any of its nodes."""
+        return self.stand.offer
+
+    @property
+    def market(self) -> Market:
+        """The account behind it."""
+        return self.stand.market
+
+    @property
+    def preference(self) -> Preference:
+        """What goes before the price."""
+        return self.stand.preference
+
+    @property
+    def price(self) -> Decimal:
+        """USD per hour, cut to size."""
+        return self.stand.price
+
+    @property
+    def pool(self) -> Pool | None:
+        """The nodes of this cluster that it stands for."""
+        return self.stand.pool
+
+    @property
+    def rented(self) -> Rented | None:
+        """The market's offer that it stands for."""
+        return self.stand.rented
 
     @property
     def is_home(self) -> bool:
         """A pool of nodes of this cluster."""
-        return self.pool is not None
+        return self.stand.pool is not None
 
     @property
     def size(self) -> int:
         """How many offers it stands for."""
         return self.stand.size
 
-    @cached_property
+    @property
+    def useful(self) -> float:
+        """About the USD per useful hour."""
+        return self.stand.useful(self._kind.work)
+
+    @property
     def quote(self) -> Quote:
         """The all-in price, exact."""
-        return quote(self.offer, self.market, self._needs, self._terms)
+        if self._quote is None:
+            self._quote = quote(self.offer, self.market, self._kind.needs, self._kind.terms)
+        return self._quote
 
-    @cached_property
+    @property
     def bought(self) -> tuple[Decimal, str]:
         """The least money a lease makes sense with, and what it would buy."""
-        return least_money(self.offer, self.quote, self._terms)
+        if self._bought is None:
+            self._bought = least_money(self.offer, self.quote, self._kind.terms)
+        return self._bought
 
-    @cached_property
+    @property
     def takes(self) -> timedelta:
         """From now to the end of the work, losses left out; to its start where it is unknown."""
-        return span(self.start_h + (self._terms.work_h if self._terms.is_known else 0))
+        if self._takes is None:
+            terms = self._kind.terms
+            self._takes = span(self.start_h + (terms.work_h if terms.is_known else 0))
+        return self._takes
+
+    def is_done_within(self, hours: float) -> bool:
+        """Whether the work ends by then; False: perhaps, `takes` says."""
+        work = self._kind.work
+        lasts = work.hours if self._kind.terms.is_known else 0.0
+        return self.stand.start + work.restore + lasts + _NEAR < hours
 
     @property
     def start_h(self) -> Decimal:
         """Hours from lease to useful work."""
-        return self.stand.start_h + self._terms.restore_h
+        return self.stand.start_h + self._kind.terms.restore_h
 
     @property
     def entry(self) -> float:
         """About the USD to bring data and checkpoint there."""
-        return self.stand.egress * self._work.moved_gib
+        return self.stand.egress * self._kind.work.moved_gib
 
     def exceeds(self, limit: Decimal | None) -> bool:
         """Whether the least money is more than that. Exact wherever it is near."""
         if limit is None:
             return False
-        about = self.stand.needed(self._work, None if self._terms.is_known else 1.0)
-        if about * 1.001 + 0.01 < float(limit):
+        if self._needed is None:
+            run = None if self._kind.terms.is_known else 1.0
+            self._needed = self.stand.needed(self._kind.work, run) * 1.001 + 0.01
+        if self._needed < float(limit):
             return False
         return self.bought[0] > limit
+
+
+def _is_limited(market: Market) -> bool:
+    account = market.account
+    if account is None:
+        return False
+    limits = (account.max_leases, account.max_hourly_usd, account.max_exposure_usd)
+    return any(limit is not None for limit in limits)
 
 
 def _preference(offer: Offer, needs: Needs) -> Preference:

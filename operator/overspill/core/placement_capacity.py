@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from overspill.core.filters import Needs, gpus_per_node
+from overspill.core.filters import Needs, Refusal, gpus_per_node
 from overspill.core.lease import Lease
 from overspill.core.offer import Offer
 from overspill.core.pricing import cut_price
+from overspill.core.reasons import Reason
 from overspill.core.vocabulary import LeaseState
 
 UNSEEN = (LeaseState.PLANNED, LeaseState.OPENING, LeaseState.UNCERTAIN)
@@ -51,6 +52,9 @@ class Pool:
     _levels: dict[int, list[tuple[bool, str]]] = field(default_factory=dict)
     """By free GPUs: (is untouched, name) in order."""
     _sizes: Counter[int] = field(default_factory=Counter)
+    _fitting: dict[int, int] = field(default_factory=dict)
+    _busy: dict[tuple[int, int], Refusal] = field(default_factory=dict)
+    """Answers to questions asked since a node last changed."""
 
     def add(self, name: str, node: Node) -> None:
         """One more node; of two with one name the later counts."""
@@ -60,6 +64,7 @@ class Pool:
             self._levels[old.free].remove((old.is_untouched, name))
         self.nodes[name] = node
         self._sizes[node.total] += 1
+        self._forget()
         insort(self._levels.setdefault(node.free, []), (node.is_untouched, name))
 
     def could_ever_hold(self, needs: Needs) -> bool:
@@ -79,11 +84,16 @@ class Pool:
 
     def fitting(self, count: int) -> int:
         """How many nodes have so many GPUs free."""
-        return sum(len(level) for free, level in self._levels.items() if free >= count)
+        if count not in self._fitting:
+            levels = self._levels.items()
+            self._fitting[count] = sum(len(level) for free, level in levels if free >= count)
+        return self._fitting[count]
 
     def choose(self, needs: Needs, excluded: frozenset[Key]) -> list[Node]:
         """The nodes for the job, fullest first; empty when it does not fit now."""
         provider, chosen = self.sample.provider, list[Node]()
+        if self.fitting(needs.gpu.count) < needs.num_nodes:
+            return []
         if excluded and self.is_excluded(excluded):
             return []
         for free in sorted(f for f in self._levels if f >= needs.gpu.count):
@@ -93,6 +103,25 @@ class Pool:
                 if len(chosen) == needs.num_nodes:
                     return chosen
         return []
+
+    def busy(self, needs: Needs) -> Refusal:
+        """Why `choose` found nothing."""
+        count = needs.gpu.count
+        key = (count, needs.num_nodes)
+        if key not in self._busy:
+            self._busy[key] = self._busy_with(self.fitting(count), needs)
+        return self._busy[key]
+
+    def _busy_with(self, fitting: int, needs: Needs) -> Refusal:
+        count = needs.gpu.count
+        if fitting >= needs.num_nodes:
+            told = "the nodes with room were refused or withdrawn for this job a moment ago"
+            return Refusal(Reason.RECENTLY_REFUSED, told, clears=True)
+        if fitting:
+            told = f"{fitting} of {needs.num_nodes} nodes have {count} GPUs free"
+            return Refusal(Reason.GANG_WOULD_SPLIT, f"only {told}; a gang is never split", True)
+        told = f"no node has {count} GPUs free now (at most {self.most_free} on one)"
+        return Refusal(Reason.NO_CAPACITY_NOW, told, clears=True)
 
     def take(self, nodes: Iterable[Node], count: int) -> None:
         """Marks `count` GPUs on each node as gone."""
@@ -122,7 +151,12 @@ class Pool:
         level = self._levels[node.free]
         del level[bisect_left(level, (node.is_untouched, name))]
         node.free = free
+        self._forget()
         insort(self._levels.setdefault(free, []), (node.is_untouched, name))
+
+    def _forget(self) -> None:
+        self._fitting.clear()
+        self._busy.clear()
 
 
 @dataclass(slots=True)

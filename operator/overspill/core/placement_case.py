@@ -8,13 +8,13 @@ whose deadline has passed is answered here. Also the order in which jobs are ser
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Any
 
 from overspill.core.cost import spent_usd
 from overspill.core.decision import Action, Decision
 from overspill.core.job import Job
 from overspill.core.lease import Lease
+from overspill.core.once import once
 from overspill.core.placement_money import Allowance, allowance_of
 from overspill.core.pricing import remaining_work
 from overspill.core.reasons import Reason
@@ -54,7 +54,7 @@ class Case:
     leases: tuple[Lease, ...]
     now: datetime
 
-    @cached_property
+    @once
     def active(self) -> Lease | None:
         """The newest lease the job runs on."""
         found = [le for le in self.leases if le.state is LeaseState.ACTIVE]
@@ -65,7 +65,7 @@ class Case:
         """Whether a planned move is under way: the new place runs, the old one is drained."""
         return sum(1 for le in self.leases if le.state is LeaseState.ACTIVE) > 1
 
-    @cached_property
+    @once
     def withdrawn(self) -> Lease | None:
         """A child at home that never found a node and is not proven gone: it might still get one.
 
@@ -75,18 +75,18 @@ class Case:
         closing = (le for le in unbound if le.state is LeaseState.CLOSING)
         return next((le for le in closing if not _is_lost(le)), None)
 
-    @cached_property
+    @once
     def has_run(self) -> bool:
         """Whether any attempt ever started."""
         return self.first_start is not None
 
-    @cached_property
+    @once
     def first_start(self) -> datetime | None:
         """When the first attempt began to be charged."""
         times = [le.active_since for le in self.leases] + [a.started_at for a in self.job.attempts]
         return min((t for t in times if t is not None), default=None)
 
-    @cached_property
+    @once
     def fails_over(self) -> bool:
         """Whether the next attempt replaces one that lost its place."""
         # Attempts that were refused before they started say nothing about why a place is needed.
@@ -101,7 +101,7 @@ class Case:
         """Changes of place so far, the one that is due now included."""
         return moves_of(self.job, self.leases)
 
-    @cached_property
+    @once
     def waits_since(self) -> datetime:
         """Since when the job has had no place: since it came, or since its last place ended."""
         if self.facts.waiting_since is not None:
@@ -119,18 +119,21 @@ class Case:
             patience = min(patience, sla.failover_within)
         return self.waits_since + patience
 
-    @cached_property
+    @once
     def active_deadline(self) -> datetime | None:
         """When the job must be over, counted from its first start as batch/v1 does."""
         if self.job.active_deadline is None:
             return None
         return (self.first_start or self.now) + self.job.active_deadline
 
-    @cached_property
+    @once
     def allowance(self) -> Allowance:
         """What the job may still spend."""
-        caps = (self.job.max_hourly_usd, self.job.max_total_usd)
-        return allowance_of(caps, spent_usd(self.job, self.leases, self.now))
+        job = self.job
+        caps, spent = (job.max_hourly_usd, job.max_total_usd), job.closed_cost_usd
+        if self.leases or job.attempts:
+            spent = spent_usd(job, self.leases, self.now)
+        return allowance_of(caps, spent)
 
     def decide(self, action: Action, reason: Reason, message: str, **more: Any) -> Decision:
         """A decision about this job."""

@@ -5,9 +5,10 @@ to fitting names the decision's reason: a price above the cap says more than a w
 Called by `placement` and `placement_ranking`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import itemgetter
 
 from overspill.core.decision import Action, Rejection
 from overspill.core.filters import Refusal
@@ -66,6 +67,8 @@ _LIMITS = (
 )
 """What the user or the class set, and only they can change."""
 
+_BUSY = (Reason.NO_CAPACITY_NOW, Reason.GANG_WOULD_SPLIT)
+
 _SPEAKS_FOR_ITSELF = (
     Reason.RECENTLY_REFUSED,
     Reason.PROVIDER_LIMIT,
@@ -99,27 +102,14 @@ class Group:
     gpu_model: str
     cheapest_usd_per_hour: Decimal | None
 
-    def rejection(self) -> Rejection:
-        """The group as a decision keeps it."""
-        return Rejection(
-            self.provider,
-            self.reason,
-            self.message,
-            self.offers,
-            self.gpu_model,
-            self.cheapest_usd_per_hour,
+    def ranked(self) -> "Ranked":
+        """The group as a decision keeps it, with its rank."""
+        price = self.cheapest_usd_per_hour
+        told = Rejection(
+            self.provider, self.reason, self.message, self.offers, self.gpu_model, price
         )
-
-    def copy(self) -> "Group":
-        """One to count on with; groups collected once are shared by many jobs."""
-        return Group(
-            self.provider,
-            self.reason,
-            self.message,
-            self.offers,
-            self.gpu_model,
-            self.cheapest_usd_per_hour,
-        )
+        rank = _RANK.get(self.reason, len(_RANK))
+        return (rank, _DEAREST if price is None else price, self.provider, self.gpu_model), told
 
     def count(self, offers: int, price: Decimal | None) -> None:
         """More of the same."""
@@ -129,12 +119,45 @@ class Group:
             self.cheapest_usd_per_hour = price
 
 
+_DEAREST = Decimal("Infinity")
+
+Ranked = tuple[tuple[int, Decimal, str, str], Rejection]
+"""Nearest to fitting first, then the cheapest."""
+
+_rank = itemgetter(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Groups that many jobs have in common: counted and put in order once."""
+
+    groups: Mapping[Key, Ranked]
+    clears: frozenset[Key]
+    ranked: tuple[Ranked, ...]
+
+    def plus(self, other: "Shared") -> "Shared":
+        """Both; they have no group in common."""
+        ranked = sorted((*self.ranked, *other.ranked), key=_rank)
+        groups = {**self.groups, **other.groups}
+        return Shared(groups, self.clears | other.clears, tuple(ranked))
+
+    def without(self, keys: Container[Key]) -> "Shared":
+        """All but these groups. Whether they may clear is still known."""
+        groups = {key: found for key, found in self.groups.items() if key not in keys}
+        return Shared(groups, self.clears, tuple(sorted(groups.values(), key=_rank)))
+
+
+NOBODY = Shared({}, frozenset(), ())
+
+
 @dataclass(slots=True)
 class Losers:
     """Collects refusals of one decision; `clears` remembers which may clear with time."""
 
     groups: dict[Key, Group] = field(default_factory=dict)
     clears: set[Key] = field(default_factory=set)
+    _shared: Shared = NOBODY
+    _ordered: list[Rejection] | None = None
 
     def add(self, offer: Offer, why: Refusal, price: Decimal | None, offers: int = 1) -> None:
         """One more offer (or pool of equal nodes) that lost."""
@@ -145,62 +168,58 @@ class Losers:
         group = self.groups.get(key)
         if group is None:
             return False
-        group.offers += offers
-        cheapest = group.cheapest_usd_per_hour
-        if cheapest is None or price < cheapest:
-            group.cheapest_usd_per_hour = price
+        group.count(offers, price)
         return True
 
     def add_account(self, provider: str, why: Refusal) -> None:
         """An account that offers nothing at all."""
         self._add((provider, why.reason, ""), why, None, 0)
 
-    def copy(self) -> "Losers":
-        """To count on with."""
-        found = Losers()
-        found.include(self)
-        return found
+    def shared(self) -> Shared:
+        """What was collected, for many jobs."""
+        groups = {key: group.ranked() for key, group in self.groups.items()}
+        ranked = tuple(sorted(groups.values(), key=_rank))
+        return Shared(groups, frozenset(self.clears), ranked).plus(self._shared)
 
-    def include(self, other: "Losers") -> None:
-        """Takes in groups collected before, shared by jobs with equal needs."""
-        for key, theirs in other.groups.items():
-            group = self.groups.get(key)
-            if group is None:
-                self.groups[key] = theirs.copy()
-            else:
-                group.count(theirs.offers, theirs.cheapest_usd_per_hour)
-        self.clears |= other.clears
+    def include(self, others: Shared) -> None:
+        """Takes in what was collected before; comes last, and once."""
+        common = self.groups.keys() & others.groups.keys()
+        for key in common:
+            _, theirs = others.groups[key]
+            self.groups[key].count(theirs.offers, theirs.cheapest_usd_per_hour)
+        self._shared = others.without(common) if common else others
+        self._ordered = None
 
     def listed(self) -> tuple[Rejection, ...]:
         """The groups, nearest to fitting first, at most `MOST`."""
-        ordered = sorted(self.groups.values(), key=_order)
-        return tuple(group.rejection() for group in ordered[:MOST])
+        return tuple(self._told_in_order()[:MOST])
 
     def verdict(self, home: frozenset[str]) -> tuple[Action, Refusal]:
         """Wait or refuse, with the reason of the group nearest to fitting; nobody has won."""
-        if not self.groups:
+        found = self._told_in_order()
+        if not found:
             told = "there is nothing to choose from: no GPU node at home and no market account"
             return Action.REFUSE, Refusal(Reason.NO_SUCH_GPU, told)
-        if self.clears and not self._hopes_on_silence():
-            nearest = self._nearest(self.clears)
-            return Action.WAIT, Refusal(self._wait_reason(home), self._sentence(nearest))
-        nearest = min((r for r in self.groups.values() if r.offers), key=_order)
+        clearing = [r for r in found if self._may_clear(r)]
+        if clearing and not _hopes_on_silence(found, clearing):
+            why = _wait_reason(clearing, home)
+            return Action.WAIT, Refusal(why, _sentence(found, clearing[0]))
+        nearest = next(r for r in found if r.offers)
         if nearest.reason is Reason.WRONG_MODEL:
-            return Action.REFUSE, Refusal(Reason.NO_SUCH_GPU, self._models_on_offer())
-        return Action.REFUSE, Refusal(_refusal_reason(nearest), self._sentence(nearest))
+            return Action.REFUSE, Refusal(Reason.NO_SUCH_GPU, _models_on_offer(found))
+        return Action.REFUSE, Refusal(_refusal_reason(nearest), _sentence(found, nearest))
 
-    def _models_on_offer(self) -> str:
-        wrong = [r for r in self.groups.values() if r.reason is Reason.WRONG_MODEL]
-        models = sorted({r.gpu_model for r in wrong if r.gpu_model})
-        return f"nobody has what spec.gpu.models asks for; on offer are {', '.join(models)}"
+    def _told_in_order(self) -> list[Rejection]:
+        if self._ordered is None:
+            ranked = [group.ranked() for group in self.groups.values()]
+            ranked += self._shared.ranked
+            ranked.sort(key=_rank)
+            self._ordered = [told for _, told in ranked]
+        return self._ordered
 
-    def _hopes_on_silence(self) -> bool:
-        """Somebody offers all that was asked, but beyond the user's own limits, and the only
-        hope is an account that offers nothing at all: the user is asked rather than kept waiting.
-        """
-        if any(self.groups[key].offers for key in self.clears):
-            return False
-        return any(r.reason in _LIMITS for r in self.groups.values())
+    def _may_clear(self, told: Rejection) -> bool:
+        key = (told.provider, told.reason, told.gpu_model)
+        return key in self.clears or key in self._shared.clears
 
     def _add(self, key: Key, why: Refusal, price: Decimal | None, offers: int) -> None:
         group = self.groups.get(key)
@@ -210,47 +229,53 @@ class Losers:
             group.count(offers, price)
         if why.clears:
             self.clears.add(key)
-
-    def _nearest(self, keys: Iterable[Key]) -> Group:
-        return min((self.groups[key] for key in keys), key=_order)
-
-    def _wait_reason(self, home: frozenset[str]) -> Reason:
-        busy = (Reason.NO_CAPACITY_NOW, Reason.GANG_WOULD_SPLIT)
-        for provider, reason, _ in self.clears:
-            if reason is Reason.BURST_NOT_YET or (provider in home and reason in busy):
-                return Reason.WAITING_FOR_HOME
-        reason = self._nearest(self.clears).reason
-        return reason if reason in _SPEAKS_FOR_ITSELF else Reason.NO_CAPACITY_NOW
-
-    def _sentence(self, nearest: Group) -> str:
-        told = [self._told(nearest)]
-        # What else a user could do something about, from the other side of the fence.
-        others = [r for r in self.groups.values() if r.provider != nearest.provider]
-        actionable = [r for r in others if r.reason in _SPEAKS_FOR_ITSELF]
-        if actionable:
-            told.append(self._told(min(actionable, key=_order)))
-        return "; ".join(told)
-
-    def _told(self, rejection: Group) -> str:
-        told = (rejection.provider, rejection.reason, rejection.message)
-        alike = [r for r in self.groups.values() if (r.provider, r.reason, r.message) == told]
-        model = f" {rejection.gpu_model}" if rejection.gpu_model and len(alike) == 1 else ""
-        return f"{rejection.provider}{model}: {rejection.message}"
+        self._ordered = None
 
 
-def _refusal_reason(nearest: Group) -> Reason:
-    reason = nearest.reason
+def _hopes_on_silence(found: Iterable[Rejection], clearing: Iterable[Rejection]) -> bool:
+    """Somebody offers all that was asked, but beyond the user's own limits, and the only hope is
+    an account that offers nothing at all: the user is asked rather than kept waiting.
+    """
+    if any(r.offers for r in clearing):
+        return False
+    return any(r.reason in _LIMITS for r in found)
+
+
+def _wait_reason(clearing: Sequence[Rejection], home: frozenset[str]) -> Reason:
+    for told in clearing:
+        is_busy = told.provider in home and told.reason in _BUSY
+        if told.reason is Reason.BURST_NOT_YET or is_busy:
+            return Reason.WAITING_FOR_HOME
+    reason = Reason(clearing[0].reason)
+    return reason if reason in _SPEAKS_FOR_ITSELF else Reason.NO_CAPACITY_NOW
+
+
+def _sentence(found: Iterable[Rejection], nearest: Rejection) -> str:
+    told = _told(found, nearest)
+    # What else a user could do something about, from the other side of the fence.
+    for other in found:
+        if other.provider != nearest.provider and other.reason in _SPEAKS_FOR_ITSELF:
+            return f"{told}; {_told(found, other)}"
+    return told
+
+
+def _told(found: Iterable[Rejection], one: Rejection) -> str:
+    alike = [
+        r
+        for r in found
+        if r.message == one.message and r.provider == one.provider and r.reason == one.reason
+    ]
+    model = f" {one.gpu_model}" if one.gpu_model and len(alike) == 1 else ""
+    return f"{one.provider}{model}: {one.message}"
+
+
+def _models_on_offer(found: Iterable[Rejection]) -> str:
+    models = sorted({r.gpu_model for r in found if r.reason is Reason.WRONG_MODEL} - {""})
+    return f"nobody has what spec.gpu.models asks for; on offer are {', '.join(models)}"
+
+
+def _refusal_reason(nearest: Rejection) -> Reason:
+    reason = Reason(nearest.reason)
     if reason in _HARDWARE:
         return Reason.NO_SUCH_GPU
     return reason if reason in _SPEAKS_FOR_ITSELF else Reason.NO_OFFER_FITS
-
-
-def _order(rejection: Group) -> tuple[int, Decimal, str, str]:
-    price = rejection.cheapest_usd_per_hour
-    rank = _RANK.get(rejection.reason, len(_RANK))
-    return (
-        rank,
-        Decimal("Infinity") if price is None else price,
-        rejection.provider,
-        (rejection.gpu_model),
-    )

@@ -135,8 +135,9 @@ class Money:
 class Bill(Protocol):
     """What an offer asks for a job's lease."""
 
-    price: Decimal
-    """USD per hour."""
+    @property
+    def price(self) -> Decimal:
+        """USD per hour."""
 
     @property
     def bought(self) -> tuple[Decimal, str]:

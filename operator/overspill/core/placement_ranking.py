@@ -5,15 +5,18 @@ fabric, then the all-in price per useful hour; at equal rank home before markets
 needs and terms share one ranking. Called by `placement` and `placement_moves`.
 """
 
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from operator import itemgetter
 
 from overspill.core.filters import Market, Needs, Refusal, refusal
-from overspill.core.placement_candidate import Candidate, Kind, Stand, Work, stand_of
+from overspill.core.placement_candidate import Candidate, Kind, Preference, Stand, Work, stand_of
 from overspill.core.placement_capacity import Capacity, Pool
-from overspill.core.placement_losers import Losers
+from overspill.core.placement_losers import Losers, Shared
 from overspill.core.policy_past import losses_of
 from overspill.core.pricing import Terms, cut_price, span
 from overspill.core.reasons import Reason
@@ -25,46 +28,97 @@ SHORTEST_STAY = timedelta(hours=1)
 """A place that ends sooner is not worth moving into for a job that checkpoints."""
 
 
+class Field:
+    """The places that fit the needs of a kind of job, and who does not."""
+
+    def __init__(self, stands: Sequence[Stand], losers: Shared) -> None:
+        self.stands = stands
+        groups: dict[Preference, list[Stand]] = defaultdict(list)
+        for stand in stands:
+            groups[stand.preference].append(stand)
+        self.groups = sorted(groups.items())
+        """Stands that only their price parts, the most preferred first."""
+        self.losers = losers
+        self.may_end = any(s.offer.available_until is not None for s in stands)
+        self._behind: dict[Preference, Shared] = {}
+
+    def behind(self, preference: Preference) -> Shared:
+        """Who does not fit, or is less preferred than that."""
+        if preference not in self._behind:
+            losers = Losers()
+            for theirs, stands in self.groups:
+                if theirs > preference:
+                    why = _less_preferred(preference, theirs)
+                    for stand in stands:
+                        losers.add(stand.offer, why, stand.price, stand.size)
+            self._behind[preference] = self.losers.plus(losers.shared())
+        return self._behind[preference]
+
+
 class Ranking:
     """The places for one kind of job, best first, and who lost before any of them did.
 
-    Most jobs take one of the first: a candidate is made when somebody looks at it.
+    Most jobs take one of the first: prices of the less preferred are compared, and candidates are
+    made, when somebody looks at them.
     """
 
-    def __init__(self, kind: Kind, stands: Sequence[Stand], losers: Losers) -> None:
-        self._kind, self._stands, self.losers = kind, stands, losers
+    def __init__(self, kind: Kind, field: Field) -> None:
+        self._kind, self._field = kind, field
+        self._stands: list[Stand] = []
+        self._ends: list[int] = []
+        """Where each group that was looked at ends in `_stands`."""
         self._made: dict[int, Candidate] = {}
+
+    @property
+    def losers(self) -> Shared:
+        """Who does not fit."""
+        return self._field.losers
 
     def __iter__(self) -> Iterator[Candidate]:
         """The candidates, best first."""
-        return map(self.candidate, range(len(self._stands)))
+        index = 0
+        while index < len(self._stands) or self._look_further():
+            yield self.candidate(index)
+            index += 1
 
     def candidate(self, index: int) -> Candidate:
-        """The candidate at that rank."""
-        if index not in self._made:
-            self._made[index] = self._kind.candidate(self._stands[index])
-        return self._made[index]
+        """The candidate at a rank that was looked at."""
+        found = self._made.get(index)
+        if found is None:
+            found = self._made[index] = self._kind.candidate(self._stands[index])
+        return found
 
     def at_home(self) -> Iterator[Candidate]:
         """The candidates of this cluster, best first."""
-        return (self.candidate(i) for i, s in enumerate(self._stands) if s.pool is not None)
+        return (candidate for candidate in self if candidate.is_home)
 
     def outrank(self, into: Losers, index: int) -> None:
         """Adds everybody who stands behind the chosen candidate, with the reason."""
         chosen, work = self._stands[index], self._kind.work
-        into.include(self.losers)
-        for stand in self._stands[index + 1 :]:
-            key = stand.dearer if stand.preference == chosen.preference else stand.lesser
-            if not into.counted(key, stand.size, stand.price):
-                into.add(stand.offer, _behind(chosen, stand, work), stand.price, stand.size)
+        end = self._ends[bisect_right(self._ends, index)]
+        for stand in self._stands[index + 1 : end]:
+            if not into.counted(stand.dearer, stand.size, stand.price):
+                into.add(stand.offer, _dearer(chosen, stand, work), stand.price, stand.size)
+        into.include(self._field.behind(chosen.preference))
 
     def outweigh(self, into: Losers, chosen: Candidate, first: int) -> None:
         """Adds everybody else from `first` on; the policy weighed more than today's price."""
-        into.include(self.losers)
+        while self._look_further():
+            pass
         for stand in self._stands[first:]:
             if stand is chosen.stand or into.counted(stand.dearer, stand.size, stand.price):
                 continue
-            into.add(stand.offer, _dearer(stand, self._kind.work), stand.price, stand.size)
+            into.add(stand.offer, _outweighed(stand, self._kind.work), stand.price, stand.size)
+        into.include(self.losers)
+
+    def _look_further(self) -> bool:
+        """Puts the next group in order; False: there is none."""
+        if len(self._ends) == len(self._field.groups):
+            return False
+        _, group = self._field.groups[len(self._ends)]
+        self._stands += _by_price(group, self._kind.work)
+        self._ends.append(len(self._stands))
+        return True
 
 
 class Ranker:
@@ -77,40 +131,44 @@ class Ranker:
         self._markets = _markets(snapshot)
         self._silent = _silent(snapshot, self._markets)
         self._rankings: dict[tuple[Needs, Terms, Decimal | None], Ranking] = {}
-        self._filtered: dict[Needs, tuple[list[Stand], Losers]] = {}
+        self._fields: dict[Needs, Field] = {}
 
     def ranking(self, needs: Needs, terms: Terms, max_loss: Decimal | None) -> Ranking:
         """The ranking for jobs of these needs and terms; `max_loss` is the class's."""
         key = (needs, terms, max_loss)
-        if key not in self._rankings:
-            self._rankings[key] = self._rank(needs, terms, max_loss)
-        return self._rankings[key]
+        found = self._rankings.get(key)
+        if found is None:
+            kind = Kind(needs, terms, Work.of(terms))
+            found = self._rankings[key] = Ranking(kind, self._field(kind, max_loss))
+        return found
 
     def market(self, provider: str) -> Market:
         """The account behind an offer."""
         return self._markets.get(provider, Market(None))
 
-    def _rank(self, needs: Needs, terms: Terms, max_loss: Decimal | None) -> Ranking:
-        stands, losers = self._filter(needs)
-        kind, shared = Kind(needs, terms, Work.of(terms)), losers
-        ranked = []
-        for stand in stands:
-            if max_loss is not None or stand.offer.available_until is not None:
-                why = self._unfit(kind.candidate(stand), terms, max_loss)
-                if why is not None:
-                    losers = losers.copy() if losers is shared else losers
-                    losers.add(stand.offer, why, stand.price, stand.size)
-                    continue
-            ranked.append((stand.preference, stand.useful(kind.work), stand.tail, stand))
-        ranked.sort(key=_rank_key)
-        return Ranking(kind, [stand for _, _, _, stand in ranked], losers)
+    def _field(self, kind: Kind, max_loss: Decimal | None) -> Field:
+        needs = kind.needs
+        if needs not in self._fields:
+            stands, losers = self._filter(needs)
+            self._fields[needs] = Field(stands, losers.shared())
+        field = self._fields[needs]
+        if max_loss is None and not field.may_end:
+            return field
+        return self._narrowed(field, kind, max_loss)
+
+    def _narrowed(self, field: Field, kind: Kind, max_loss: Decimal | None) -> Field:
+        """Less the places whose fitness depends on the work that is left."""
+        fitting, losers = [], Losers()
+        for stand in field.stands:
+            why = self._unfit(kind.candidate(stand), kind.terms, max_loss)
+            if why is None:
+                fitting.append(stand)
+            else:
+                losers.add(stand.offer, why, stand.price, stand.size)
+        losers.include(field.losers)
+        return Field(fitting, losers.shared())
 
     def _filter(self, needs: Needs) -> tuple[list[Stand], Losers]:
-        if needs not in self._filtered:
-            self._filtered[needs] = self._filter_afresh(needs)
-        return self._filtered[needs]
-
-    def _filter_afresh(self, needs: Needs) -> tuple[list[Stand], Losers]:
         fitting: list[Stand] = []
         losers = Losers()
         for pool in self._capacity.pools:
@@ -157,12 +215,29 @@ class Ranker:
         return Refusal(Reason.ENDS_TOO_SOON, told)
 
 
-def _behind(chosen: Stand, other: Stand, work: Work) -> Refusal:
-    if other.preference == chosen.preference:
-        told = f"{_about(other, work)} USD per useful hour, the chosen place {_about(chosen, work)}"
-        return Refusal(Reason.COSTS_MORE, told)
+def _by_price(stands: Sequence[Stand], work: Work) -> list[Stand]:
+    """The stands by what a useful hour costs; what costs the same to a millionth by name."""
+    ranked = [(stand.about(work), stand) for stand in stands]
+    ranked.sort(key=_price)
+    prices = [price for price, _ in ranked]
+    if any(after - before < _ALIKE for before, after in pairwise(prices)):
+        ranked.sort(key=lambda item: (round(item[0], 6), item[1].tail))
+    return [stand for _, stand in ranked]
+
+
+_price = itemgetter(0)
+_ALIKE = 2e-6
+"""Prices farther apart than this differ after rounding too."""
+
+
+def _dearer(chosen: Stand, other: Stand, work: Work) -> Refusal:
+    told = f"{_about(other, work)} USD per useful hour, the chosen place {_about(chosen, work)}"
+    return Refusal(Reason.COSTS_MORE, told)
+
+
+def _less_preferred(chosen: Preference, other: Preference) -> Refusal:
     order = ("capacity type", "GPU model", "interconnect")
-    pairs = zip(order, chosen.preference, other.preference, strict=True)
+    pairs = zip(order, chosen, other, strict=True)
     by = next(name for name, mine, theirs in pairs if mine != theirs)
     return Refusal(Reason.LESS_PREFERRED, f"comes later in the wanted order of {by}")
 
@@ -173,7 +248,7 @@ def _about(stand: Stand, work: Work) -> str:
     return f"{useful:.2f}" if useful >= 0.005 or not useful else f"{useful:.4f}"
 
 
-def _dearer(other: Stand, work: Work) -> Refusal:
+def _outweighed(other: Stand, work: Work) -> Refusal:
     told = f"{_about(other, work)} USD per useful hour; with its expected life and the moves "
     return Refusal(Reason.COSTS_MORE, f"{told}that follow it costs more than the chosen place")
 
@@ -187,9 +262,6 @@ def _too_small(pool: Pool, needs: Needs) -> Refusal | None:
         return Refusal(Reason.TOO_FEW_GPUS, told)
     told = f"fewer than {needs.num_nodes} nodes have {needs.gpu.count} GPUs; a gang is never split"
     return Refusal(Reason.GANG_WOULD_SPLIT, told)
-
-
-_rank_key = itemgetter(0, 1, 2)
 
 
 def _markets(snapshot: Snapshot) -> Mapping[str, Market]:

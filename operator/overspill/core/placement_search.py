@@ -7,10 +7,11 @@ Nothing is taken here; `placement` commits what was found. Called by `placement`
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from math import inf
 
 from overspill.core.filters import Needs, Refusal
 from overspill.core.placement_candidate import Candidate
-from overspill.core.placement_capacity import Node
+from overspill.core.placement_capacity import Node, Pool
 from overspill.core.placement_case import Case
 from overspill.core.placement_losers import Losers
 from overspill.core.placement_money import Allowance, Money, afford
@@ -20,6 +21,11 @@ from overspill.core.vocabulary import CapacityType
 
 START_MARGIN = Decimal("1.1")
 """A rented start is not put off beyond the point where this many times its length is left."""
+
+
+_TAKEN = Refusal(Reason.NO_CAPACITY_NOW, "taken by another job just now", clears=True)
+
+_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,13 @@ class Search:
     losers: Losers = field(default_factory=Losers)
     home_is_busy: bool = False
     wait_until: datetime | None = None
+    hours_left: float = inf
+    """Until the finish-by."""
+
+    def __post_init__(self) -> None:
+        finish_by = self.case.job.finish_by
+        if finish_by is not None:
+            self.hours_left = (finish_by - self.case.now) / _HOUR
 
     @property
     def max_loss(self) -> Decimal | None:
@@ -51,23 +64,23 @@ class Search:
 
     def attempt(self, candidate: Candidate) -> Fit | Refusal:
         """The questions whose answer depends on time, money and what is free now."""
+        stand = candidate.stand
         why = self._recently_refused(candidate) or self._too_late(candidate)
         if why is not None:
             return why
-        free = None
-        if not candidate.is_home:
-            free = self.money.free(self.case.job.ref.namespace)
+        free = None if stand.pool else self.money.free(self.case.job.ref.namespace)
         total = afford(self.allowance, free, candidate)
         if isinstance(total, Refusal):
             return total
-        why = self.money.within_limits(candidate.market, candidate.price)
-        if why is not None:
-            return why
-        total = self.money.within_exposure(candidate.market, candidate, total)
-        if isinstance(total, Refusal):
-            return total
-        if candidate.pool is not None:
-            return self._at_home(candidate, total)
+        if stand.is_limited:
+            why = self.money.within_limits(candidate.market, candidate.price)
+            if why is not None:
+                return why
+            total = self.money.within_exposure(candidate.market, candidate, total)
+            if isinstance(total, Refusal):
+                return total
+        if stand.pool is not None:
+            return self._at_home(candidate, stand.pool, total)
         return self._outside(candidate, total)
 
     def _recently_refused(self, candidate: Candidate) -> Refusal | None:
@@ -85,31 +98,24 @@ class Search:
     def _too_late(self, candidate: Candidate) -> Refusal | None:
         finish_by = self.case.job.finish_by
         # A job that is late already is finished as soon as can be: the promise is broken, not it.
-        if finish_by is None or self.case.has_run or self.case.now + candidate.takes <= finish_by:
+        if finish_by is None or self.case.has_run or candidate.is_done_within(self.hours_left):
+            return None
+        if self.case.now + candidate.takes <= finish_by:
             return None
         told = f"the work would end at {self.case.now + candidate.takes:%Y-%m-%dT%H:%M:%SZ}, "
         return Refusal(
             Reason.DEADLINE_UNREACHABLE, f"{told}after finish-by {finish_by:%Y-%m-%dT%H:%M:%SZ}"
         )
 
-    def _at_home(self, candidate: Candidate, total: Decimal | None) -> Fit | Refusal:
-        pool, needs = candidate.pool, self.needs
-        assert pool is not None  # noqa: S101  (the caller checked; this narrows the type)
+    def _at_home(self, candidate: Candidate, pool: Pool, total: Decimal | None) -> Fit | Refusal:
+        needs = self.needs
         nodes = pool.choose(needs, self.case.facts.excluded_offers)
         if nodes:
             is_own = pool.sample.capacity_type is CapacityType.OWN
             waits = None if is_own else self._waits_for_own(candidate)
             return waits or Fit(candidate, tuple(nodes), total)
         self.home_is_busy = True
-        fitting = pool.fitting(needs.gpu.count)
-        if fitting >= needs.num_nodes:
-            told = "the nodes with room were refused or withdrawn for this job a moment ago"
-            return Refusal(Reason.RECENTLY_REFUSED, told, clears=True)
-        if fitting:
-            told = f"{fitting} of {needs.num_nodes} nodes have {needs.gpu.count} GPUs free"
-            return Refusal(Reason.GANG_WOULD_SPLIT, f"only {told}; a gang is never split", True)
-        told = f"no node has {needs.gpu.count} GPUs free now (at most {pool.most_free} on one)"
-        return Refusal(Reason.NO_CAPACITY_NOW, told, clears=True)
+        return pool.busy(needs)
 
     def _outside(self, candidate: Candidate, total: Decimal | None) -> Fit | Refusal:
         rented = candidate.rented
@@ -117,7 +123,7 @@ class Search:
         if rented.offer.unavailable_reason:
             return Refusal(Reason.UNAVAILABLE, rented.offer.unavailable_reason, clears=True)
         if not rented.fits(self.needs):
-            return Refusal(Reason.NO_CAPACITY_NOW, "taken by another job just now", clears=True)
+            return _TAKEN
         return self._waits_for_own(candidate) or Fit(candidate, (), total)
 
     def _waits_for_own(self, candidate: Candidate) -> Refusal | None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overspill.core.filters import Market, needs_of
-from overspill.core.placement_candidate import Candidate, Work, stand_of
+from overspill.core.placement_candidate import Candidate, Kind, Work, stand_of
 from overspill.core.placement_capacity import Rented
 from overspill.core.pricing import terms_of
 from overspill.core.snapshot import JobFacts
@@ -34,7 +34,7 @@ def candidates(draw: st.DrawFn) -> Candidate:
     )
     needs, terms = needs_of(job, STANDARD, JobFacts()), terms_of(job, restarts=False)
     stand = stand_of(Rented(offer, 1), Market(AKASH), needs)
-    return Candidate(stand, needs, terms, Work.of(terms))
+    return Kind(needs, terms, Work.of(terms)).candidate(stand)
 
 
 @settings(deadline=None, max_examples=200)

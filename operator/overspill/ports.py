@@ -159,7 +159,7 @@ class LogSource(Protocol):
     """Optional: markets that give logs."""
 
     def logs(self, handle: Handle, *, follow: bool, tail: int) -> AsyncIterator[bytes]:
-        """Lines of the workload's output, oldest first."""
+        """Lines of the workload's output without their ends, oldest first."""
 
 
 @runtime_checkable

@@ -60,7 +60,7 @@ def logs(cluster: Cluster, wanted: Wanted) -> int:
         _pods(cluster, view, wanted)
     else:
         for line in market_log(cluster, lease, follow=wanted.follow, tail=wanted.tail):
-            _write(line)
+            _write(line + b"\n")
     return 0
 
 

@@ -4,7 +4,7 @@ Used by `logs`. Markets that give no log get a sentence that says what to do ins
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 from overspill.cli.accounts import adapter_of, closed, credentials_of
 from overspill.cli.cluster import Cluster, Json
@@ -20,7 +20,7 @@ _ALL = 10_000
 
 
 def market_log(cluster: Cluster, lease: Json, *, follow: bool, tail: int | None) -> Iterator[bytes]:
-    """Lines of the workload's output, oldest first."""
+    """Lines of the workload's output without their ends, oldest first."""
     try:
         found = read_lease(lease)
         account = read_account(cluster.get(Kind.PROVIDER, found.provider))
@@ -42,11 +42,18 @@ def market_log(cluster: Cluster, lease: Json, *, follow: bool, tail: int | None)
         except ProviderError as error:
             raise CliError(f"Reading the log from {account.name} failed: {error}") from error
         finally:
+            runner.run(_left(lines))
             runner.run(closed(provider))
 
 
 async def _next(lines: AsyncIterator[bytes]) -> bytes | None:
     return await anext(lines, None)
+
+
+async def _left(lines: AsyncIterator[bytes]) -> None:
+    """Ends a stream that is read no further (`logs | head`), from the outside in."""
+    if isinstance(lines, AsyncGenerator):
+        await lines.aclose()
 
 
 def _handle(lease: Lease) -> Handle:

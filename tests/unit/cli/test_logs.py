@@ -1,6 +1,7 @@
 """`logs` finds the workload where it runs."""
 
 import base64
+import gc
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from overspill.cli import accounts
 from overspill.cli.errors import CliError
 from overspill.cli.logs import Wanted, logs
+from overspill.cli.market_logs import market_log
 from overspill.core.errors import LeaseNotFound, Unavailable
 from overspill.core.lease import Handle
 from overspill.core.vocabulary import ProviderType
@@ -95,13 +97,29 @@ class Market:
 
     async def logs(self, handle: Handle, *, follow: bool, tail: int) -> AsyncIterator[bytes]:
         self.asked = (handle.external_id, follow, tail)
-        yield b"epoch 1\n"
+        yield b"epoch 1"
         if self.error:
             raise self.error
-        yield b"epoch 2\n"
+        yield b"epoch 2"
 
     async def aclose(self) -> None:
         self.closed = True
+
+
+class Endless(Market):
+    """Goes on until it is left; `done` tells in which order its parts ended."""
+
+    done: tuple[str, ...] = ()
+
+    async def logs(self, handle: Handle, *, follow: bool, tail: int) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"again"
+        finally:
+            self.done = (*self.done, "stream")
+
+    async def aclose(self) -> None:
+        self.done = (*self.done, "connections")
 
 
 class Mute:
@@ -165,6 +183,18 @@ def test_a_market_that_fails_is_a_sentence(
     with pytest.raises(CliError, match=sentence):
         logs(rented, Wanted("finetune-7b"))
     assert market.closed
+
+
+def test_a_log_that_is_read_no_further_is_left_from_the_outside_in(
+    rented: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = Endless({})
+    use(monkeypatch, market)
+    lines = market_log(rented, rented.objects[Kind.LEASE][0], follow=True, tail=None)
+    assert next(lines) == b"again"
+    del lines  # as when the reader of a pipe leaves
+    gc.collect()
+    assert market.done == ("stream", "connections")
 
 
 def test_who_may_not_read_the_secret_may_not_read_the_log(

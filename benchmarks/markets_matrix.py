@@ -129,7 +129,7 @@ def _cell_of(item: Any) -> tuple[str, str] | None:
 def table(outcomes: Mapping[tuple[str, str], Sequence[str]]) -> str:
     """Markets by numbered checks, at most 100 columns wide."""
     head = " ".join(f"{n:>2}" for n in range(1, len(CHECKS) + 1))
-    lines = ["", f"{'':10}{head}  spec  makers' client"]
+    lines = ["", f"{'':10}{head} spec makers' client"]
     for market in markets.known():
         found = held(market)
         marks = " ".join(f"{_mark(outcomes.get((market, check), ())):>2}" for check in CHECKS)
@@ -138,7 +138,7 @@ def table(outcomes: Mapping[tuple[str, str], Sequence[str]]) -> str:
             spec = _mark([w for c in CHECKS for w in outcomes.get((market, c), ())])
         client = _mark(outcomes.get((market, CLIENT), ())) if found.client else "none"
         client = found.client if client == "-" else client
-        lines.append(f"{market:10}{marks}  {spec:4}  {client}")
+        lines.append(f"{market:10}{marks} {spec:4} {client}")
     lines += ["", "v: holds  X: does not  s: skipped  -: is not run  spec: the official file"]
     lines += [f"{n:>3}  {sentence(check)}" for n, check in enumerate(CHECKS, 1)]
     return "\n".join(lines)

@@ -19,7 +19,7 @@ from overspill.testing.contract import drive
 from overspill.testing.listing import Listing
 from overspill.testing.wire_faults import FaultyTransport
 
-from .akash_double import Console
+from .akash_double import Console, gpu_line
 from .akash_spec import Checked
 
 API_KEY = "ac.sk.production.top-secret-key"
@@ -103,6 +103,9 @@ LISTING = Listing(page=2)
 """Much less than we ask for: a console may give so little, and says that there is more."""
 
 
+SHELF = Listing(why_whole="the file gives the price list as one answer, without parameters")
+
+
 @dataclass
 class DoubleRig:
     """The adapter on the double, on a clock that moves by hand."""
@@ -113,6 +116,7 @@ class DoubleRig:
     account: ProviderAccount = field(default_factory=account)
     secrets: tuple[str, ...] = (API_KEY, TOKEN)
     listing: Listing = LISTING
+    shelf: Listing = SHELF
 
     def __post_init__(self) -> None:
         self.provider = self.restarted()
@@ -136,6 +140,11 @@ class DoubleRig:
         for asked in wanted:
             await drive(self, asked)
         return [asked.key for asked in wanted]
+
+    async def stock(self, count: int) -> list[str]:
+        added = [f"kind{n}" for n in range(len(self.console.models), count)]
+        self.console.models += [gpu_line(model) for model in added]
+        return added
 
     async def lag(self, after: timedelta) -> None:
         seconds = after.total_seconds()

@@ -29,6 +29,13 @@ class DispersedRig(SandboxRig):
     def request(self, attempt: int = 1) -> OpenRequest:
         return replace(super().request(attempt), hard_deadline=self.deadline)
 
+    async def stock(self, count: int) -> list[str]:
+        """Only what has a price in the settings is offered."""
+        added = await super().stock(count)
+        prices = ", ".join(f"{model}=0.3" for model in added)
+        self.account = account(pricesUsd=prices)
+        return added
+
     def set_clock(self) -> None:
         behind = self.app.world.clock.now() - self.clock.now().timestamp()
         self.clock.advance(behind)
@@ -56,7 +63,7 @@ async def dispersed_rig(**config: str) -> AsyncIterator[DispersedRig]:
         secrets = (*CREDENTIALS.values(), TOKEN)
         rig = DispersedRig(app, "dispersed", wire, account(**config), make, secrets=secrets)
         rig.set_clock()
-        rig.listing = Listing(page=50)
+        rig.listing = rig.shelf = Listing(page=50)
         await rig.find_offer("rtx4090")
         yield rig
         for provider in rig.made:

@@ -75,10 +75,14 @@ def make(account: ProviderAccount, clock: ManualClock, wire: FaultyTransport) ->
     return IoNet(account, config, clock, wire)
 
 
+SHELF = Listing(why_whole="the client reads GET /hardware once and has no parameter for more")
+
+
 @asynccontextmanager
 async def ionet_rig(*, regions: tuple[str, ...] = (), **config: str) -> AsyncIterator[SandboxRig]:
     ours = account(regions=regions, **config)
     async with sandbox_rig("ionet", ours, make, checked) as rig:
         rig.listing = Listing(page=100)
+        rig.shelf = SHELF
         await rig.find_offer()
         yield rig

@@ -24,6 +24,7 @@ from overspill.testing.wire_faults import FaultyTransport
 from .sandbox_rig import KEY, SandboxRig
 
 LISTING = Listing(why_whole="the maker's client (lium-io) reads GET /pods once, as one array")
+SHELF = Listing(why_whole="the maker's client reads GET /executors once, as one array")
 
 
 class LiumRig(SandboxRig):
@@ -63,7 +64,7 @@ async def lium_rig(*, regions: tuple[str, ...] = (), **config: str) -> AsyncIter
         wire = FaultyTransport(httpx.AsyncHTTPTransport())
         rig = LiumRig(app, "lium", wire, account(regions=regions, **config), make)
         rig.set_clock()
-        rig.listing = LISTING
+        rig.listing, rig.shelf = LISTING, SHELF
         await rig.find_offer()
         yield rig
         for provider in rig.made:

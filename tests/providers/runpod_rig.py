@@ -56,5 +56,6 @@ def make(account: ProviderAccount, clock: ManualClock, wire: FaultyTransport) ->
 async def runpod_rig(*, regions: tuple[str, ...] = (), **config: str) -> AsyncIterator[SandboxRig]:
     async with sandbox_rig("runpod", account(regions=regions, **config), make, checked) as rig:
         rig.listing = Listing(page=100)
+        rig.shelf = Listing(why_whole="the file gives all GPU types; no parameter for more")
         await rig.find_offer()
         yield rig

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import yaml
 
+from overspill.core.gpus import canonical_model
 from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import CapacityType, ProviderType
 from overspill.providers._settings import settings_of
@@ -35,6 +36,17 @@ DEVIATIONS: dict[str, str] = {
 LISTING = Listing(
     cut_at=100, why_whole="the file bounds the list to 100 entries and has no parameter for more"
 )
+
+SHELF = Listing(
+    cut_at=100, why_whole="the file bounds the classes to 100 and has no parameter for more"
+)
+
+
+class SaladRig(SandboxRig):
+    """A model that audited hosts and others have is two classes."""
+
+    async def stock(self, count: int) -> list[str]:
+        return [canonical_model(f"{name} (24 GB)") for name in await super().stock(count - 10)]
 
 
 @cache
@@ -88,7 +100,7 @@ async def salad_rig(
     **config: str,
 ) -> AsyncIterator[SandboxRig]:
     ours = account(regions=regions, capacity_type=capacity_type, **config)
-    async with sandbox_rig("salad", ours, make, checked) as rig:
-        rig.listing = LISTING
+    async with sandbox_rig("salad", ours, make, checked, SaladRig) as rig:
+        rig.listing, rig.shelf = LISTING, SHELF
         await rig.find_offer()
         yield rig

@@ -14,9 +14,11 @@ from overspill.core.offer import Offer
 from overspill.core.snapshot import ProviderAccount
 from overspill.ports import OpenRequest, Provider
 from overspill.sandbox.app import SandboxApp, running
+from overspill.sandbox.gpus import Gpu
 from overspill.sandbox.hosts import HostKeeper
 from overspill.sandbox.options import SandboxOptions
 from overspill.sandbox.rentals import Rental, RentalMarket
+from overspill.sandbox.supply import Host
 from overspill.testing.clock import ManualClock
 from overspill.testing.contract import drive
 from overspill.testing.listing import Listing
@@ -42,7 +44,8 @@ class SandboxRig:
     secrets: tuple[str, ...] = (KEY, TOKEN)
     offer: Offer | None = None
     listing: Listing = field(init=False)
-    """Each market's rig says it."""
+    shelf: Listing = field(init=False)
+    """Each market's rig says both."""
 
     def __post_init__(self) -> None:
         self.made: list[Any] = []
@@ -96,6 +99,9 @@ class SandboxRig:
             rentals.all[another] = like
         return [rental.key for rental in rentals.held()]
 
+    async def stock(self, count: int) -> list[str]:
+        return stocked(self.app.markets[self.market].world.supply.hosts, count)
+
     async def lag(self, after: timedelta) -> None:
         seconds = after.total_seconds()
         config = {**self.account.config, "listLagSeconds": str(seconds)}
@@ -123,6 +129,15 @@ class SandboxRig:
 
     def fault(self, action: str, **rule: Any) -> None:
         self.app.world.faults.add({"action": action, **rule})
+
+
+def stocked(hosts: dict[str, Host], count: int) -> list[str]:
+    """Hosts until there are so many kinds of GPU; the canonical names of those added."""
+    known = len({host.gpu.product_name for host in hosts.values()})
+    added = [Gpu(f"kind{n}", "24Gi") for n in range(known, count)]
+    for gpu in added:
+        hosts[gpu.model] = Host(gpu.model, gpu, gpus=1, usd_per_gpu_hour=Decimal("0.3"))
+    return [gpu.model for gpu in added]
 
 
 def _renamed(details: dict[str, Any], before: str, after: str) -> dict[str, Any]:

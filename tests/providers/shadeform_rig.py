@@ -37,6 +37,7 @@ UNDESCRIBED = frozenset({"POST 400", "POST 404", "POST 409", "GET 404"})
 
 
 LISTING = Listing(why_whole="the file gives all instances that are not deleted; no parameters")
+SHELF = Listing(why_whole="the file gives all types that fit; no parameter for more")
 
 
 @cache
@@ -87,6 +88,6 @@ async def shadeform_rig(
     ours = account(regions=regions, **config)
     async with sandbox_rig("shadeform", ours, make, checked, ShadeformRig) as rig:
         assert isinstance(rig, ShadeformRig)
-        rig.listing = LISTING
+        rig.listing, rig.shelf = LISTING, SHELF
         await rig.find_offer()
         yield rig

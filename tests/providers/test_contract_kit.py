@@ -33,7 +33,7 @@ from overspill.testing.contract import ProviderContract
 from overspill.testing.listing import Listing
 
 from .test_toy_market import KEY, Market, ToyRig
-from .toy.toy import Toy, _Box, _Boxes
+from .toy.toy import Toy, _Box, _Boxes, _Kind, _Kinds
 
 
 class LosesItsKeys(Toy):
@@ -239,6 +239,30 @@ class ShowsTwice(Toy):
         return [*held, held[0]] if len(held) > 1 else held
 
 
+class OffersTheFirstPage(Toy):
+    async def _kinds(self) -> list[_Kind]:
+        call = Call("GET", "/kinds", "read the kinds")
+        return (await self.http.read(call, _Kinds)).kinds
+
+
+class OffersWhatItGot(Toy):
+    """The pages so far, when one fails midway."""
+
+    async def _kinds(self) -> list[_Kind]:
+        found: list[_Kind] = []
+        after: str | None = ""
+        while after is not None:
+            call = Call("GET", "/kinds", "read the kinds", params={"after": after})
+            try:
+                page = await self.http.read(call, _Kinds)
+            except Unavailable:
+                if not found:
+                    raise
+                break
+            found, after = found + page.kinds, page.next
+        return found
+
+
 class DeclaresNoLag(Toy):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
@@ -309,6 +333,7 @@ CATCHES: dict[str, tuple[type[Toy], ...]] = {
         TakesWhatItGot,
         ShowsTwice,
     ),
+    "test_offers_come_from_every_page_or_are_an_error": (OffersTheFirstPage, OffersWhatItGot),
     "test_what_is_not_listed_yet_is_not_opened_again_nor_called_gone": (
         DeclaresNoLag,
         IsLessPatientThanTheListIsSlow,

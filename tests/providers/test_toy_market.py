@@ -21,6 +21,7 @@ from overspill import providers
 from overspill.api.crd import openapi
 from overspill.api.kinds import PROVIDER
 from overspill.core.errors import AuthRejected, OfferRejected
+from overspill.core.gpus import canonical_model
 from overspill.core.snapshot import ProviderAccount
 from overspill.credentials import AccountFactory
 from overspill.kube.mapping import read_account
@@ -47,6 +48,7 @@ class Market:
     """The market itself: boxes by id, as JSON."""
 
     boxes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    kinds: list[str] = field(default_factory=lambda: ["H100"])
     made: int = 0
     price: str = "2"
     page: int = 2
@@ -60,8 +62,7 @@ class Market:
             return httpx.Response(401)
         what, _, box = request.url.path.strip("/").partition("/")
         if what == "kinds":
-            kind = {"id": "one-h100", "gpu": "H100", "gpus": 1, "usd_per_hour": self.price}
-            return httpx.Response(200, json={"kinds": [kind]})
+            return self._offered(int(request.url.params.get("after") or 0))
         if request.method == "POST":
             return self._sold(json.loads(request.content))
         if not box:
@@ -71,6 +72,15 @@ class Market:
         else:
             found = next((shown for shown in self._shown() if shown["id"] == box), None)
         return httpx.Response(200, json=found) if found else httpx.Response(404)
+
+    def _offered(self, after: int) -> httpx.Response:
+        end = after + self.page
+        kinds = [
+            {"id": f"one-{gpu.lower()}", "gpu": gpu, "gpus": 1, "usd_per_hour": self.price}
+            for gpu in self.kinds[after:end]
+        ]
+        more = str(end) if end < len(self.kinds) else None
+        return httpx.Response(200, json={"kinds": kinds, "next": more})
 
     def _listed(self, after: str) -> httpx.Response:
         rest = [box for box in self._shown() if not after or int(box["id"][1:]) > int(after[1:])]
@@ -98,6 +108,7 @@ class ToyRig:
     clock: ManualClock = field(default_factory=ManualClock)
     secrets: tuple[str, ...] = (KEY, TOKEN)
     listing: Listing = LISTING
+    shelf: Listing = LISTING
     account: ProviderAccount = ACCOUNT
 
     def __post_init__(self) -> None:
@@ -122,6 +133,10 @@ class ToyRig:
         for attempt in range(len(self.market.boxes) + 1, count + 1):
             await drive(self, self.request(attempt))
         return [box["tag"] for box in self.market.boxes.values()]
+
+    async def stock(self, count: int) -> list[str]:
+        self.market.kinds += [f"KIND{n}" for n in range(len(self.market.kinds), count)]
+        return [canonical_model(kind) for kind in self.market.kinds]
 
     async def lag(self, after: timedelta) -> None:
         config = {**self.account.config, "listLagSeconds": str(after.total_seconds())}

@@ -80,12 +80,15 @@ def make(account: ProviderAccount, clock: ManualClock, wire: FaultyTransport) ->
     return Vast(account, config, clock, wire)
 
 
+SHELF = Listing(why_whole="the file has no pages of offers: a search gives up to its `limit`")
+
+
 @asynccontextmanager
 async def vast_rig(
     capacity: CapacityType = CapacityType.ON_DEMAND, **config: str
 ) -> AsyncIterator[SandboxRig]:
     async with sandbox_rig("vast", account(capacity, **config), make, checked) as rig:
-        rig.listing = Listing(page=25)
+        rig.listing, rig.shelf = Listing(page=25), SHELF
         await rig.find_offer()
         # an ask is consumed: a second attempt needs another one
         others = [o for o in await rig.provider.offers(None) if o.gpu_count == 1]

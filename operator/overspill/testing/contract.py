@@ -68,6 +68,12 @@ class Rig(Protocol):
     async def fill(self, count: int) -> list[str]:
         """Until the account holds so many leases; the keys of all that it holds then."""
 
+    shelf: Listing
+    """How this market gives the list of what it has to offer."""
+
+    async def stock(self, count: int) -> list[str]:
+        """Until the market has so many kinds of GPU; the canonical names of those added."""
+
     async def lag(self, after: timedelta) -> None:
         """From now on the market's lists show a new lease only so long `after` it was made.
 
@@ -280,6 +286,21 @@ class ProviderContract:
             await rig.fill(rig.listing.cut_at)
             with pytest.raises(Unavailable):
                 await rig.provider.leases()
+
+    async def test_offers_come_from_every_page_or_are_an_error(self, rig: Rig) -> None:
+        models, before = await rig.stock(rig.shelf.several), len(rig.wire.seen)
+        # a list may be kept for a while: each time an adapter that has read none
+        shown = {offer.gpu_model for offer in await rig.restarted().offers(None)}
+        missing = set(models) - shown
+        assert not missing, f"{len(missing)} of {len(models)} kinds are not offered"
+        if not rig.shelf.page:
+            return  # how many requests a whole list takes is the market's affair
+        asked = len(rig.wire.seen) - before
+        assert rig.shelf.fits(asked), f"the offers took {asked} requests"
+        for answered in range(asked):
+            rig.wire.set(Fault.SERVER_ERROR, matches=_after(answered))
+            with pytest.raises(Unavailable):
+                await rig.restarted().offers(None)
 
     @pytest.mark.parametrize("restarts", [False, True], ids=["one adapter", "restarts"])
     async def test_what_is_not_listed_yet_is_not_opened_again_nor_called_gone(

@@ -1,4 +1,4 @@
-"""How a market gives the list of what an account holds; a rig of the contract kit declares it."""
+"""How a market gives a list, of leases or of offers; a rig of the contract kit declares it."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class Listing:
 
     @property
     def several(self) -> int:
-        """So many leases need several pages; without pages, the most that must come whole."""
+        """So many entries need several pages; without pages, the most that must come whole."""
         if self.page:
             return (_PAGES - 1) * self.page + 1
         return self.cut_at - 1 if self.cut_at else _MANY

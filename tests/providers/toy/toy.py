@@ -47,6 +47,7 @@ class _Box(BaseModel):
 
 class _Kinds(BaseModel):
     kinds: list[_Kind]
+    next: str | None
 
 
 class _Boxes(BaseModel):
@@ -87,9 +88,7 @@ class Toy:
 
     async def offers(self, requirements: Requirements | None) -> Sequence[Offer]:
         """The kinds, each taken whole."""
-        call = Call("GET", "/kinds", "read the kinds")
-        found = await self.http.read(call, _Kinds)
-        return [self._offer(kind) for kind in found.kinds]
+        return [self._offer(kind) for kind in await self._kinds()]
 
     async def open(self, request: OpenRequest) -> OpenStep:
         """Orders the box; with a handle, reads it back."""
@@ -142,6 +141,19 @@ class Toy:
 
     async def _box(self, box: str) -> _Box:
         return await self.http.read(Call("GET", f"/boxes/{box}", "read a box"), _Box)
+
+    async def _kinds(self) -> list[_Kind]:
+        """All pages or an error."""
+        found: list[_Kind] = []
+        after = ""
+        for _ in range(MOST_PAGES):
+            call = Call("GET", "/kinds", "read the kinds", params={"after": after})
+            page = await self.http.read(call, _Kinds)
+            found += page.kinds
+            if not page.next:
+                return found
+            after = page.next
+        raise Unavailable(f"{self.name}: the list of kinds does not end", provider=self.name)
 
     async def _boxes(self) -> list[_Box]:
         """All pages or an error."""

@@ -27,6 +27,7 @@ class Catalog:
         """Every kind in every country that has it."""
         seen: dict[tuple[str, str], list[Host]] = {}
         for host in self._world.supply.hosts.values():
+            self.ids.setdefault(host.gpu.product_name, _FIRST_ID + len(self.ids))
             seen.setdefault((host.gpu.product_name, host.country), []).append(host)
         return [
             {

@@ -27,7 +27,7 @@ class Asks:
 
     def machine_id(self, host: Host) -> int:
         """The market's number of a machine."""
-        return self._machines[host.name]
+        return self._machines.setdefault(host.name, _FIRST_MACHINE + len(self._machines))
 
     def search(self, query: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The offers that fit, cheapest first unless asked otherwise."""

@@ -25,10 +25,12 @@ from tests.chaos.plans import planned
 from benchmarks import (
     chaos_crashes,
     chaos_disasters,
+    chaos_moments,
     chaos_proxy,
     chaos_sieve,
     chaos_simulated,
     chaos_transitions,
+    soak,
 )
 from benchmarks.chaos_crashes import Campaign
 from benchmarks.chaos_lines import Line
@@ -56,6 +58,8 @@ class Size:
     transitions: int = 500
     minutes: float = 4
     """The transitions and the proxy's cases begin nothing after so many each."""
+    is_timed: bool = False
+    """Whether reaction times are taken, and the soak is run: nothing else should run then."""
 
 
 PRE_SUBMIT = Size()
@@ -69,6 +73,7 @@ FULL = Size(
     whole_sieve=True,
     transitions=5000,
     minutes=240,
+    is_timed=True,
 )
 Part = tuple[str, Callable[[], list[Line]]]
 
@@ -87,6 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows = (_simulated(pool, size, memory), _wrong_answers(size), _deaths(size))
         running = [beside.submit(_all_done, row, memory, only) for row in rows]
         lines = [line for row in running for line in row.result()]
+    if size.is_timed:
+        lines += _all_done(_timed(), memory, only)
     print_table(lines)
     print(f"took {time.monotonic() - began:.0f} s")
     return 0 if all(line.is_met for line in lines) else 1
@@ -130,6 +137,14 @@ def _deaths(size: Size) -> list[Part]:
         ("disasters", lambda: chaos_disasters.run(show)),
         ("deaths", lambda: chaos_crashes.run(market, show)),
         ("zombies", lambda: chaos_crashes.run(zombies, show)),
+    ]
+
+
+def _timed() -> list[Part]:
+    """Reaction times and load, when all else is done."""
+    return [
+        ("moments", lambda: chaos_moments.run(show)),
+        ("soak", lambda: soak.run(soak.Size())),
     ]
 
 

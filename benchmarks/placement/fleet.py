@@ -94,6 +94,7 @@ def _measure(found: Fleet, one: Scenario) -> dict[str, Any]:
         "unfinished": sum(r.finished_s is None for r in runs),
         "losses": sum(r.losses for r in runs),
         "moves": sum(r.moves for r in runs),
+        "preemptions": sum(r.preemptions for r in runs),
         "wasted_gpu_h": sum(r.bill.wasted_gpu_h for r in runs),
         "rework": sum(r.bill.rework for r in runs),
         "plans": outcome.plans,

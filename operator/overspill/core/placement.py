@@ -31,10 +31,12 @@ from overspill.core.placement_moves import (
     saving_of,
     would_be_late,
 )
+from overspill.core.placement_options import RELIABLE
 from overspill.core.placement_policy import Advice, Advisor
 from overspill.core.placement_ranking import Ranker, Ranking
+from overspill.core.placement_room import ROOM_TIME, Rooms
 from overspill.core.placement_search import Fit, Search
-from overspill.core.pricing import terms_of
+from overspill.core.pricing import hours, terms_of
 from overspill.core.reasons import Reason
 from overspill.core.sla import SlaClass
 from overspill.core.snapshot import JobFacts, Snapshot
@@ -65,6 +67,7 @@ class _Plan:
         self._money = Money(snapshot.budgets, snapshot.leases, now)
         self._ranker = Ranker(snapshot, self._capacity, now)
         self._advisor = Advisor(snapshot, now)
+        self._rooms = Rooms((), (), self._outside)
 
     def decisions(self) -> tuple[Decision, ...]:
         """Everybody who waits is served before anybody is moved."""
@@ -77,6 +80,8 @@ class _Plan:
                 undecided.append(case)
             else:
                 found[case.job.ref.uid] = answer
+        if not self._snapshot.stop_failover:
+            self._rooms = Rooms(undecided, self._snapshot.leases, self._outside)
         ordered = service_order(undecided)
         for case in [c for c in ordered if c.active is None]:
             found[case.job.ref.uid] = self._place(case)
@@ -113,14 +118,21 @@ class _Plan:
         for index, candidate in enumerate(ranking):
             found = search.attempt(candidate)
             if isinstance(found, Fit):
-                advice = self._advised(search, ranking, found)
-                if advice is not None:
-                    return self._follow(search, ranking, advice, index)
-                ranking.outrank(search.losers, index)
-                return self._placed(search, found)
+                return self._taken(search, ranking, found, index)
             search.losers.add(candidate.offer, found, candidate.price, candidate.size)
         search.losers.include(ranking.losers)
         return self._left_waiting(search, ranking)
+
+    def _taken(self, search: Search, ranking: Ranking, found: Fit, index: int) -> Decision:
+        """The best that fits, unless the policy or somebody's room at home is better."""
+        advice = self._advised(search, ranking, found)
+        wish = found if advice is None else advice.fit
+        if wish is not None and (told := self._room(search, ranking, wish)):
+            return self._await_room(search, ranking, told)
+        if advice is not None:
+            return self._follow(search, ranking, advice, index)
+        ranking.outrank(search.losers, index)
+        return self._placed(search, found)
 
     def _advised(self, search: Search, ranking: Ranking, found: Fit) -> Advice | None:
         """The policy's word, where it has one that is not `found` itself.
@@ -156,6 +168,38 @@ class _Plan:
             rejected=search.losers.listed(),
             wait_until=advice.safe_until,
         )
+
+    def _room(self, search: Search, ranking: Ranking, wish: Fit) -> str | None:
+        """What is told of the room at home that is made, so that the job need not rent."""
+        if wish.candidate.offer.capacity_type is CapacityType.OWN:
+            return None
+        return self._rooms.make(search, ranking.at_home(), wish.candidate)
+
+    def _await_room(self, search: Search, ranking: Ranking, told: str) -> Decision:
+        search.losers.include(ranking.losers)
+        return search.case.decide(
+            Action.WAIT,
+            Reason.WAITING_FOR_ROOM,
+            told,
+            rejected=search.losers.listed(),
+            wait_until=self._now + ROOM_TIME,
+        )
+
+    def _outside(self, case: Case, away: timedelta) -> Decimal | None:
+        """What a job that leaves home is expected to pay for rent until it may come back.
+
+        Without a finish-by it waits as long as it would after a loss; with one it leaves only
+        while a place that nobody takes back would have it.
+        """
+        search = self._search(case)
+        ranking = self._ranker.ranking(search.needs, search.terms, search.max_loss)
+        fitting = [c for c in ranking if not c.is_home and search.fits(c)]
+        is_backed = any(c.offer.capacity_type in RELIABLE for c in fitting)
+        if case.job.finish_by is not None and not is_backed:
+            return None
+        waits = timedelta(0) if case.job.finish_by else case.patience_after_loss
+        rented_h = min(hours(max(timedelta(0), away - waits)), search.terms.work_h)
+        return rented_h * (fitting[0].price if fitting else Decimal(0))
 
     def _placed(self, search: Search, fit: Fit) -> Decision:
         case, quote = search.case, fit.candidate.quote
@@ -219,6 +263,9 @@ class _Plan:
     def _keep_or_move(self, case: Case) -> Decision:
         lease = case.active
         assert lease is not None  # noqa: S101  (only running jobs come here; narrows the type)
+        leaves = self._rooms.leaving.get(case.job.ref.uid)
+        if leaves is not None:
+            return case.decide(Action.WAIT, Reason.MAKES_ROOM, leaves, from_lease=lease.name)
         if case.overlaps or lease.is_home or lease.provider in self._home:
             return _stay(case, lease, Reason.RUNNING_WELL, f"runs at {lease.offer.place}")
         search = self._search(case)

@@ -113,11 +113,23 @@ class Case:
     @property
     def burst_from(self) -> datetime:
         """From when the job may leave although home could serve it later."""
-        sla = self.sla or SlaClass("")
-        patience = sla.burst_after if self.job.burst_after is None else self.job.burst_after
-        if self.fails_over:
+        return self.waits_since + self._patience(after_loss=self.fails_over)
+
+    @property
+    def patience_after_loss(self) -> timedelta:
+        """How long the job waits for home when it has lost its place."""
+        return self._patience(after_loss=True)
+
+    def _patience(self, *, after_loss: bool) -> timedelta:
+        sla, job = self.sla or SlaClass(""), self.job
+        patience = sla.burst_after if job.burst_after is None else job.burst_after
+        if after_loss:
             patience = min(patience, sla.failover_within)
-        return self.waits_since + patience
+        if job.burst_after is not None or job.finish_by is not None or not sla.promises_nothing:
+            return patience
+        # Without any promise it waits as long as the work would take: so it never costs more
+        # than twice the time, and only rents what home could not do by then (ski rental).
+        return max(patience, remaining_work(job, restarts=self.has_run) or timedelta(0))
 
     @once
     def active_deadline(self) -> datetime | None:

@@ -83,6 +83,10 @@ class Search:
             return self._at_home(candidate, stand.pool, total)
         return self._outside(candidate, total)
 
+    def fits(self, candidate: Candidate) -> bool:
+        """Whether the job could have it now."""
+        return isinstance(self.attempt(candidate), Fit)
+
     def _recently_refused(self, candidate: Candidate) -> Refusal | None:
         excluded, offer = self.case.facts.excluded_offers, candidate.offer
         if not excluded:

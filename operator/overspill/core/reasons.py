@@ -30,6 +30,8 @@ class Reason(StrEnum):
     # waiting and refusing (decisions)
     WAITING_FOR_HOME = "WaitingForHome"
     WAITING_PAYS = "WaitingPays"
+    WAITING_FOR_ROOM = "WaitingForRoom"
+    MAKES_ROOM = "MakesRoom"
     NO_OFFER_FITS = "NoOfferFits"
     NO_CAPACITY_NOW = "NoCapacityNow"
     NO_SUCH_GPU = "NoSuchGPU"

@@ -28,6 +28,11 @@ class SlaClass:
     failback_cooldown: timedelta = timedelta(minutes=30)
     priority: int = 0
 
+    @property
+    def promises_nothing(self) -> bool:
+        """No availability, and a priority below that of a class that says nothing: besteffort."""
+        return self.availability_target is None and self.priority < 0
+
 
 @dataclass(frozen=True, slots=True)
 class Reservation:

@@ -65,6 +65,8 @@ class Memory:
     absences: dict[str, float] = field(default_factory=dict)
     bills: dict[str, HeldLease] = field(default_factory=dict)
     drains: dict[str, Drain] = field(default_factory=dict)
+    leaving: dict[str, str] = field(default_factory=dict)
+    """By lease: why the newest plan wants it to leave home (`preempt`)."""
     degraded: dict[str, tuple[Reason, str]] = field(default_factory=dict)
     near_ceiling: set[str] = field(default_factory=set)
     decisions: dict[str, Decision] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from overspill.core.placement import plan
 from overspill.core.reasons import Reason
 from overspill.core.transition import WANTED_STATES
 from overspill.core.vocabulary import ClosingReason, ProviderType
-from overspill.engine import budgets
+from overspill.engine import budgets, preempt
 from overspill.engine.context import Engine
 from overspill.engine.freeze import frozen_lease
 from overspill.engine.gather import snapshot
@@ -81,6 +81,7 @@ async def place_once(engine: Engine) -> None:
     seen, now = await snapshot(engine), engine.clock.now()
     with PLAN_SECONDS.time():
         decisions = await engine.off_loop(plan, seen, now)
+    preempt.mark(engine, decisions)
     limit = asyncio.Semaphore(PARALLEL)
 
     async def bounded(decision: Decision) -> None:
@@ -102,7 +103,8 @@ def _is_news(engine: Engine, decision: Decision) -> bool:
     if decision.action in (Action.PLACE, Action.MOVE) or before is None:
         return True
     if decision.action is Action.STAY:
-        return False  # what led to the place is what people want to read
+        # What led to the place is what people want to read, unless it was asked to leave.
+        return before.reason == Reason.MAKES_ROOM
     return _gist(before) != _gist(decision)
 
 
@@ -142,8 +144,9 @@ def _hold_off(engine: Engine, job: Job) -> None:
 
 async def _remember(engine: Engine, job: Job, decision: Decision) -> None:
     engine.memory.decisions[job.ref.uid] = decision
-    if decision.action is Action.REFUSE:
-        await engine.cluster.record(Event(job, str(decision.reason), decision.message, True))
+    refused = decision.action is Action.REFUSE
+    if refused or decision.reason == Reason.MAKES_ROOM:
+        await engine.cluster.record(Event(job, str(decision.reason), decision.message, refused))
     engine.tell(job.ref.uid)
 
 

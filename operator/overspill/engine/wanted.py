@@ -47,7 +47,8 @@ def _suspicion(engine: Engine, lease: Lease, job: Job | None) -> Unwanted | None
         return Unwanted(ClosingReason.WITHDRAWN, "the GPULease was deleted", may_drain=True)
     successor = ready_successor(engine, lease)
     if successor is None:
-        return None
+        why = engine.memory.leaving.get(lease.name)
+        return Unwanted(ClosingReason.PREEMPTED, why, may_drain=True) if why else None
     message = f"attempt {successor.attempt} at {successor.offer.place} is ready"
     return Unwanted(ClosingReason.SUPERSEDED, message, may_drain=True)
 

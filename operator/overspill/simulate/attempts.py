@@ -58,6 +58,8 @@ class Stay:
     offer: Offer
     end_s: float | None = None
     lost: bool = False
+    preempted: bool = False
+    """It left home for a job of a better class."""
     paid_usd: float = 0.0
 
     def worked_s(self, second: float) -> float:
@@ -81,6 +83,8 @@ class Running:
     refused: str = ""
     moves: int = 0
     losses: int = 0
+    preemptions: int = 0
+    """How often it left home for a job of a better class."""
 
     @property
     def first_start_s(self) -> float | None:
@@ -185,9 +189,15 @@ def _told(stay: Stay, history: History) -> Told:
         place=stay.offer.place,
         started_at=history.moment(stay.begin_s),
         ended_at=None if stay.end_s is None else history.moment(stay.end_s),
-        reason=ClosingReason.LOST if stay.lost else "",
+        reason=_reason(stay),
         cost_usd=Decimal(f"{stay.paid_usd:.6f}"),
     )
+
+
+def _reason(stay: Stay) -> str:
+    if stay.preempted:
+        return ClosingReason.PREEMPTED
+    return ClosingReason.LOST if stay.lost else ""
 
 
 def _checkpoint(past: PastJob) -> Checkpoint | None:

@@ -204,6 +204,7 @@ class _Replay:
         if not asked and not moving:
             return
         self.plans += 1
+        moving = [*moving, *self._tenants(asked)]
         by_name = {run.past.name: run for run in (*asked, *moving)}
         for decision in plan(self._snapshot(second, asked, moving), self.history.moment(second)):
             self._apply(second, by_name[decision.job.uid], decision)
@@ -228,6 +229,12 @@ class _Replay:
             if could_go_home or run.job.finish_by is not None:
                 found.append(run)
         return found
+
+    def _tenants(self, asked: Sequence[Running]) -> list[Running]:
+        """Jobs at home that could make room for one of those asked."""
+        if all(run.job.finish_by is None for run in asked):
+            return []
+        return list({r.past.name: r for runs in self.inside.values() for r in runs}.values())
 
     def _review_later(self, second: float, run: Running) -> None:
         assert run.now is not None  # noqa: S101  (asked of running jobs only)
@@ -272,6 +279,8 @@ class _Replay:
             self._enter(run, second, decision)
         elif decision.action is Action.MOVE:
             self._move(run, second, decision)
+        elif decision.action is Action.WAIT and run.now is not None:
+            self._yield(run, second)
         elif run.now is None:
             self._keep_waiting(run, decision)
 
@@ -355,6 +364,12 @@ class _Replay:
         self._leave(run, second, durable_s, lost=True).lost = True
         run.losses += 1
         run.moves += 1
+        self.waiting.add(run)
+
+    def _yield(self, run: Running, second: float) -> None:
+        """It saves and leaves home to somebody with a better class."""
+        self._leave(run, second, run.durable_s(second, planned=True)).preempted = True
+        run.preemptions += 1
         self.waiting.add(run)
 
     def _move(self, run: Running, second: float, decision: Decision) -> None:

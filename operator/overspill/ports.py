@@ -311,6 +311,14 @@ class BudgetStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassStatus:
+    """Status write of an SLAClass: what was attained of its promises."""
+
+    klass: SlaClass
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """An events.k8s.io event on a GPUJob for its user; aggregated, best effort."""
 
@@ -339,9 +347,23 @@ Change = (
     | DeleteJob
     | ProviderStatus
     | BudgetStatus
+    | ClassStatus
     | Event
     | AccountEvent
 )
+
+
+class Keepsake(Protocol):
+    """A small thing that outlives the process; losing it must cost nothing but comfort.
+
+    Raises ClusterUnavailable when it could not be asked; whether a write happened may be unknown.
+    """
+
+    async def read(self) -> bytes | None:
+        """What was kept last; None: nothing."""
+
+    async def write(self, content: bytes) -> None:
+        """Keeps this instead. At most half a MiB."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     low_runway_s: float = Field(86400, ge=0, description="BalanceLow below this runway.")
     opening_limit_s: float = Field(600, gt=0, description="An open without success is given up.")
 
+    past_period_s: float = Field(900, gt=0, description="What was seen of places is kept so often.")
+    sla_period_s: float = Field(900, gt=0, description="Attained against promised: told so often.")
+
     secret_reread_s: float = Field(30, ge=0, description="An account's Secret is read anew after.")
 
     workers: int = Field(8, ge=1, le=64, description="Leases driven at the same time.")

@@ -29,6 +29,19 @@ LEDGER_USD = Counter(
     "overspill_ledger_usd", "Closed leases by our own books, where the market told.", ["provider"]
 )
 BILLED_USD = Counter("overspill_billed_usd", "The same leases by the market's bill.", ["provider"])
+SLA_PROMISES = Gauge(
+    "overspill_sla_promises", "Finish-bys of 30 days: made, kept, broken.", ["sla_class", "outcome"]
+)
+SLA_AVAILABILITY = Gauge(
+    "overspill_sla_availability", "Share of 30 days that services were up.", ["sla_class"]
+)
+SLA_TARGET = Gauge(
+    "overspill_sla_availability_target", "The promised share of time.", ["sla_class"]
+)
+SLA_SECONDS = Gauge(
+    "overspill_sla_service_seconds", "Time of services in 30 days.", ["sla_class", "state"]
+)
+PAST_HOURS = Gauge("overspill_past_hours", "Hours of past that placement knows of places.")
 IS_LEADER = Gauge("overspill_is_leader", "1 on the leader.")
 QUEUE_DEPTH = Gauge("overspill_queue_depth", "Keys waiting in the work-queue.")
 """Read by alerts: a queue that grows means that the API server or a market is slow."""

@@ -17,12 +17,13 @@ from overspill.credentials import AccountFactory
 from overspill.engine import run as engine_run
 from overspill.engine.accounts import Accounts
 from overspill.engine.context import Engine
-from overspill.engine.gate import EffectGate, GatedCluster, killing_hook
+from overspill.engine.gate import EffectGate, GatedCluster, GatedKeepsake, killing_hook
 from overspill.engine.requests import SecretProblem
 from overspill.kube.answers import Refused
 from overspill.kube.cluster import KubeCluster, cluster_id
 from overspill.kube.elector import Elector, Term
 from overspill.kube.home import HomeOptions, KubeHome
+from overspill.kube.keepsake import ConfigMapKeepsake
 from overspill.kube.resources import LEASE_LABEL, Kind
 from overspill.kube.store import Store
 from overspill.kube.truth import Truth
@@ -136,6 +137,7 @@ class Process:
             leader=self.elector,
             home=self.home,
             read_secret=self._secret,
+            keepsake=GatedKeepsake(ConfigMapKeepsake(self.verbs, self.settings.namespace), gate),
         )
 
     def _accounts(self) -> Iterable[ProviderAccount]:

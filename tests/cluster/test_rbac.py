@@ -42,6 +42,7 @@ ALLOWED = [
         "gpujobs.overspill.dev/status",
         "gpuleases.overspill.dev/status",
         "gpuproviders.overspill.dev/status",
+        "slaclasses.overspill.dev/status",
         "gpubudgets.overspill.dev/status",
     ),
     *_asks("get list create delete", "jobs.batch"),
@@ -50,6 +51,7 @@ ALLOWED = [
     *_asks("list", ELECTION, namespace="kube-node-lease"),
     *_asks("create", ELECTION, namespace=HOME),
     *_asks("get update patch", ELECTION, namespace=HOME, name="overspill"),
+    *_asks("get patch", "configmaps", namespace=HOME, name="overspill-past"),
     *_asks("get", "namespaces", name="kube-system"),
 ]
 
@@ -58,7 +60,8 @@ REFUSED = [
     *_asks("get list", "secrets", namespace=HOME),
     *_asks("create patch update", "gpujobs.overspill.dev"),
     *_asks("create patch update delete", *OURS),
-    *_asks("patch", "slaclasses.overspill.dev/status"),
+    *_asks("create", "configmaps", namespace=HOME),
+    *_asks("get patch", "configmaps", namespace=HOME, name="other"),
     *_asks("create delete patch", "pods"),
     *_asks("get", "pods/log"),
     *_asks("patch update delete", "services"),

@@ -17,14 +17,17 @@ from overspill.api.scalars import (
     Line,
     Message,
     Percent,
+    Ratio,
     ReasonWord,
     Seconds,
+    SignedSeconds,
     SignedUSD,
     Text,
     Word,
 )
+from overspill.core.availability import Standing
 from overspill.core.decision import Action
-from overspill.core.vocabulary import CapacityType, JobPhase
+from overspill.core.vocabulary import CapacityType, JobPhase, PromiseOutcome
 
 
 class PlacementStatus(ApiModel):
@@ -141,15 +144,55 @@ class Cost(ApiModel):
     """Reference less spent, in USD."""
 
 
+class ServiceBreak(ApiModel):
+    """A time in which the service did not run."""
+
+    standing: Standing
+    """Down (it was wanted) or Suspended (it was not)."""
+    start_time: Instant
+    """When it began."""
+    end_time: Instant | None = None
+    """When it ended; absent: it lasts."""
+    seconds: Seconds | None = None
+    """How long it was; less than from start to end where several were made one."""
+
+
+class ServiceStatus(ApiModel):
+    """What the availability of a service is reckoned from."""
+
+    first_run_time: Instant | None = None
+    """When it first ran: from then on it counts."""
+    down_seconds: Seconds | None = None
+    """Time it was down since then, without a break that lasts."""
+    suspended_seconds: Seconds | None = None
+    """Time its user had suspended it since then, likewise."""
+    breaks: Annotated[list[ServiceBreak], Field(max_length=64), ATOMIC] = Field(
+        default_factory=list
+    )
+    """The breaks of the last 30 days, oldest first; beyond 32 the oldest are made one."""
+
+
 class SlaStatus(ApiModel):
-    """Attained against promised."""
+    """Attained against promised. docs/operations.md says what counts as kept and as down."""
 
     promised: Line | None = None
-    """The promise of the class or the deadline."""
+    """The class, and what it promises to this job: a finish-by, or a share of time."""
+    class_name: Word | None = None
+    """The SLAClass, also where the job names none."""
+    outcome: PromiseOutcome | None = None
+    """Of a finish-by: Open, Kept, Broken, or Released (its user's own doing)."""
+    late_seconds: SignedSeconds | None = None
+    """How much later than the finish-by the work ended; negative: earlier."""
+    availability: Ratio | None = None
+    """Of a service: the share of the time it was up since it first ran, suspensions left out."""
     attained: Line | None = None
-    """What was kept of it."""
+    """What was kept, in words."""
     budget_remaining: Line | None = None
-    """What may still go wrong."""
+    """What may still go wrong: slack of a job, minutes of down-time of a service."""
+    as_of_time: Instant | None = None
+    """When the figures of a service were reckoned."""
+    service: ServiceStatus | None = None
+    """What they are reckoned from."""
 
 
 class AttemptStatus(ApiModel):

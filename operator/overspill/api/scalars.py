@@ -100,6 +100,8 @@ Instant = Annotated[
 """An instant, RFC 3339; written in UTC."""
 Seconds = Annotated[int, Field(ge=0, le=315_360_000)]
 """A duration in whole seconds, at most ten years."""
+SignedSeconds = Annotated[int, Field(ge=-315_360_000, le=315_360_000)]
+"""A difference of times in whole seconds."""
 PositiveSeconds = Annotated[int, Field(ge=1, le=315_360_000)]
 """A duration of at least one second."""
 Count = Annotated[int, Field(ge=0, le=2_147_483_647)]

@@ -6,8 +6,19 @@ from pydantic import Field
 
 from overspill.api.base import ApiModel
 from overspill.api.meta import Conditions, Resource
-from overspill.api.rules import Rule
-from overspill.api.scalars import ATOMIC, Generation, Percent, PositiveUSD, Ratio, Seconds
+from overspill.api.rules import Merge, Rule
+from overspill.api.scalars import (
+    ATOMIC,
+    Count,
+    Generation,
+    Instant,
+    Line,
+    Percent,
+    PositiveUSD,
+    Ratio,
+    Seconds,
+    Text,
+)
 from overspill.core.vocabulary import CapacityType, FailbackPolicy, VerificationMode
 
 
@@ -38,7 +49,9 @@ class SLAClassSpec(ApiModel):
     capacity_types: Annotated[list[CapacityType], Field(min_length=1, max_length=5), ATOMIC]
     """Which kinds of capacity are allowed, best first."""
     availability_target: Ratio | None = None
-    """For services: the promised share of time, "0.999". Not acted on in this version."""
+    """For services: the promised share of time, "0.999". What was attained of it is told; placement
+    does not act on it in this version.
+    """
     burst_after_seconds: Seconds = 0
     """Wait this long for own capacity before renting."""
     failover_within_seconds: Seconds = 120
@@ -65,6 +78,54 @@ class SLAClassSpec(ApiModel):
     """Jobs of a class with a higher number are placed first."""
 
 
+class AttainedDay(ApiModel):
+    """What was attained on one day (UTC)."""
+
+    date: Annotated[str, Text(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", max_length=10)]
+    """The day."""
+    made: Count | None = None
+    """Finish-bys promised."""
+    kept: Count | None = None
+    """Finish-bys kept."""
+    broken: Count | None = None
+    """Finish-bys broken."""
+    wanted_seconds: Count | None = None
+    """Time that services were wanted, all together."""
+    down_seconds: Count | None = None
+    """Time of that in which they were down."""
+
+
+class Attained(ApiModel):
+    """What the class attained of what it promised, over a window of days."""
+
+    window_days: Count | None = None
+    """How many days are looked back on."""
+    since_time: Instant | None = None
+    """When counting began."""
+    counted_until_time: Instant | None = None
+    """Everything until then is counted, nothing after it."""
+    promises_made: Count | None = None
+    """Jobs that came with a finish-by."""
+    promises_kept: Count | None = None
+    """Of those that were settled: ended in time."""
+    promises_broken: Count | None = None
+    """Of those that were settled: not ended in time."""
+    finish_by_kept: Line | None = None
+    """Kept of kept and broken, in percent."""
+    availability: Ratio | None = None
+    """The share of the time that services were up, suspensions left out."""
+    wanted_seconds: Count | None = None
+    """Time that services were wanted, all together."""
+    down_seconds: Count | None = None
+    """Time of that in which they were down."""
+    budget_remaining: Line | None = None
+    """Down-time that availabilityTarget still allows in that time."""
+    days: Annotated[list[AttainedDay], Field(max_length=64), Merge("map", ("date",))] = Field(
+        default_factory=list
+    )
+    """The same by day; days on which nothing happened are left out."""
+
+
 class SLAClassStatus(ApiModel):
     """What was observed of the class."""
 
@@ -72,6 +133,8 @@ class SLAClassStatus(ApiModel):
     """The generation of the spec that this status speaks of."""
     conditions: Conditions = Field(default_factory=list)
     """Observations about the class."""
+    attained: Attained | None = None
+    """Attained against promised."""
 
 
 class SLAClass(Resource):

@@ -41,6 +41,7 @@ _ATTEMPTS = (
     Column("USD", "right"),
 )
 _TROUBLES = (Column("CONDITION"), Column("REASON"), Column("MESSAGE", folds=True))
+_SHOWN = ("phase", "placement", "decision", "conditions", "attempts", "cost", "progress", "sla")
 _GOOD_WHEN_TRUE = ("Placed", "Running", "Ready", "Complete", "Suspended", "Reconciling")
 
 
@@ -99,13 +100,13 @@ def explain(cluster: Cluster, name: str, *, as_json: bool, now: datetime) -> int
     """The verb without the command line."""
     job = cluster.get(Kind.JOB, name)
     if as_json:
-        shown = ("phase", "placement", "decision", "conditions", "attempts", "cost", "progress")
         status = job.get("status") or {}
-        render.print_json({k: status[k] for k in shown if k in status})
+        render.print_json({k: status[k] for k in _SHOWN if k in status})
         return 0
     out, leases = render.console(), leases_of(cluster, job)
     _headline(out, job, now)
     _money(out, tally(job, leases, reference_rates(cluster), now))
+    _promise(out, (job.get("status") or {}).get("sla"), now)
     _decision(out, (job.get("status") or {}).get("decision"), now)
     _attempts(out, job, {v.name: v.cost_usd(now) for v in leases})
     _troubles(out, job)
@@ -150,6 +151,23 @@ def _money(out: Console, money: Money) -> None:
     if money.saved is not None and money.spent:
         parts.append(f"(reference {usd(money.reference)}, saved {usd(money.saved)})")
     out.print(" ".join(parts))
+
+
+def _promise(out: Console, sla: Mapping[str, Any] | None, now: datetime) -> None:
+    """Attained against promised; figures of a service as of the last write."""
+    if not sla or not sla.get("promised"):
+        return
+    parts = [f"promised {sla['promised']}"]
+    word = sla.get("attained") or str(sla.get("outcome", "")).lower()
+    parts += [f"attained {word}"] if word else []
+    out.print("  ".join(parts))
+    lasts = [b for b in (sla.get("service") or {}).get("breaks") or [] if not b.get("endTime")]
+    parts = [f"{b['standing'].lower()} for {times.age(b['startTime'], now)}" for b in lasts]
+    parts += [f"left {sla['budgetRemaining']}"] if sla.get("budgetRemaining") else []
+    if sla.get("asOfTime"):
+        parts.append(f"as of {times.age(sla['asOfTime'], now)} ago")
+    if parts:
+        out.print("  ".join(parts))
 
 
 def _decision(out: Console, decision: Mapping[str, Any] | None, now: datetime) -> None:

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from overspill.core.availability import Standing
 from overspill.core.decision import Action, Decision
 from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.observation import Observation, Report
 from overspill.core.outcome import Outcome, failures, outcome
+from overspill.core.promise import Stand, followed, gist, is_service, settlement, sla_document
 from overspill.core.reasons import Condition, Reason
+from overspill.core.sla import SlaClass
 from overspill.core.statusparts import (
     attempts_document,
     decision_document,
@@ -59,7 +62,8 @@ class Facts:
     decision: Decision | None
     live: Live = field(default_factory=Live)
     cost: Mapping[str, str] = field(default_factory=dict)
-    sla_promised: str = ""
+    klass: SlaClass | None = None
+    """The job's class: what is promised."""
     obstacle: tuple[Reason, str] | None = None
     """Something a person must mend first (a Secret), found when the job was to be placed."""
     reports: Sequence[Report] = ()
@@ -95,12 +99,12 @@ def status_document(facts: Facts, now: datetime) -> dict[str, Any]:
         "failures": failures(job, facts.leases),
         "finishByTime": stamp(job.finish_by) if job.finish_by else None,
         "lastMoveTime": _last_move(job, facts.leases),
-        "sla": {"promised": facts.sla_promised} if facts.sla_promised else None,
         "endpoint": job.status.get("endpoint"),
         "replicas": 1 if lease and not over and lease.state is LeaseState.ACTIVE else 0,
         "selector": f"overspill.dev/job-uid={job.ref.uid}",
     }
     document["phase"] = _phase(document["conditions"], lease, facts)
+    document["sla"] = _sla(facts, document["conditions"], end, now)
     return {k: v for k, v in document.items() if v not in (None, {}, [])}
 
 
@@ -110,6 +114,40 @@ def _placement(facts: Facts, lease: Lease | None) -> Any:
         ended = outcome(facts.job, facts.leases) is not None or facts.job.is_finished
         return facts.job.status["placement"] if ended else None
     return place_document(lease) if lease else None
+
+
+def _sla(facts: Facts, conditions: list[dict[str, Any]], end: Outcome | None, now: datetime) -> Any:
+    """Attained against promised; of a job that has ended it stands as it was."""
+    job = facts.job
+    if facts.klass is None or (job.is_finished and job.status.get("sla")):
+        return job.status.get("sla")
+    running = any(c["type"] == Condition.RUNNING and c["status"] == "True" for c in conditions)
+    stand = None if _over(job, end) or not is_service(job) else _stand(facts, running, now)
+    uptime = followed(job, stand, now)
+    return sla_document(job, facts.klass, settlement(job, now, end), uptime, now)
+
+
+def _stand(facts: Facts, running: bool, now: datetime) -> Stand:
+    """How a service stands, dated by records where there are any, else by this look."""
+    if facts.job.suspend:
+        told = facts.job.condition(Condition.SUSPENDED)
+        since = told["lastTransitionTime"] if told and told["status"] == "True" else None
+        return Stand(Standing.SUSPENDED, datetime.fromisoformat(since) if since else now)
+    if running:
+        seen = facts.live.observation
+        return Stand(Standing.UP, (seen.started_at if seen else None) or now)
+    return Stand(Standing.DOWN, _went_down(facts, now))
+
+
+def _went_down(facts: Facts, now: datetime) -> datetime:
+    """When the place that was told last ended: heard of last, where it was lost."""
+    told = (facts.job.status.get("placement") or {}).get("leaseName")
+    last = next((le for le in facts.leases if le.name == told), None)
+    if last is None or last.closing is None:
+        return now
+    asked = last.closing.requested_at
+    heard = [r.seen_at for r in facts.told if r.lease == last.name]
+    return min([asked, *heard]) if last.closing.reason is ClosingReason.LOST else asked
 
 
 def _over(job: Job, end: Outcome | None) -> bool:
@@ -195,9 +233,13 @@ def _is_running(facts: Facts) -> bool:
     live, seen = facts.live, facts.live.observation
     if live.report is not None and live.report.has_started:
         return True
-    if seen is not None and seen.phase in (Phase.UNKNOWN, Phase.TERMINATING):
+    if seen is None:  # not looked at yet, as after a restart
+        told = (facts.job.status.get("placement") or {}).get("leaseName")
+        lease = current_lease(facts.leases)
+        return lease is not None and told == lease.name and facts.job.is_true(Condition.RUNNING)
+    if seen.phase in (Phase.UNKNOWN, Phase.TERMINATING):
         return facts.job.is_true(Condition.RUNNING)
-    return seen is not None and seen.phase in (Phase.RUNNING, Phase.RESTARTED)
+    return seen.phase in (Phase.RUNNING, Phase.RESTARTED)
 
 
 def _decision_told(facts: Facts, lease: Lease | None) -> list[tuple[Condition, Told]]:
@@ -282,7 +324,7 @@ def _phase(conditions: list[dict[str, Any]], lease: Lease | None, facts: Facts) 
     return "Refused" if "Stalled" in true else "Waiting"
 
 
-VOLATILE = ("cost", "progress", "decision")
+VOLATILE = ("cost", "progress", "decision", "sla")
 
 
 def differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
@@ -294,6 +336,8 @@ def differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
         return True
     before, after = old.get("progress") or {}, new.get("progress") or {}
     if before.get("lastCheckpointURI") != after.get("lastCheckpointURI"):
+        return True
+    if gist(old.get("sla")) != gist(new.get("sla")):
         return True
     return _gist(old.get("decision")) != _gist(new.get("decision"))
 

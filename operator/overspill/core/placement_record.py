@@ -53,6 +53,10 @@ def parsed(found: Mapping[str, Any]) -> Record:
 def _lean(snapshot: Snapshot) -> Snapshot:
     return replace(
         snapshot,
+        classes={
+            name: replace(c, resource_version="", generation=1, status={})
+            for name, c in snapshot.classes.items()
+        },
         jobs=tuple(
             replace(job, template={}, labels={}, annotations={}, status={}) for job in snapshot.jobs
         ),

@@ -1,8 +1,10 @@
 """SLA classes and budgets as values: the promise and its means."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from overspill.core.vocabulary import BudgetPeriod, CapacityType, FailbackPolicy, VerificationMode
 
@@ -27,6 +29,10 @@ class SlaClass:
     failback_min_saving_percent: int = 15
     failback_cooldown: timedelta = timedelta(minutes=30)
     priority: int = 0
+    resource_version: str = field(default="", compare=False)
+    generation: int = field(default=1, compare=False)
+    status: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """As last written; nothing is decided on it."""
 
     @property
     def promises_nothing(self) -> bool:

@@ -184,6 +184,16 @@ class JobPhase(StrEnum):
     REFUSED = "Refused"
 
 
+class PromiseOutcome(StrEnum):
+    """What became of a finish-by."""
+
+    OPEN = "Open"
+    KEPT = "Kept"
+    BROKEN = "Broken"
+    RELEASED = "Released"
+    """Nobody's fault but the user's: suspended, or ended by its own command or limit."""
+
+
 class BudgetPeriod(StrEnum):
     """After which time the spending of a GPUBudget starts again from zero (UTC)."""
 

@@ -12,7 +12,7 @@ from overspill.engine.gate import GatedCluster
 from overspill.engine.index import LeaseIndex
 from overspill.engine.memory import Memory
 from overspill.engine.workqueue import WorkQueue
-from overspill.ports import Clock, HomeView, Reports
+from overspill.ports import Clock, HomeView, Keepsake, Reports
 from overspill.settings import Settings
 
 
@@ -67,6 +67,8 @@ class Engine:
     read_secret: SecretReader
     off_loop: Callable[..., Awaitable[Any]] = asyncio.to_thread
     """Runs CPU-heavy pure work beside the loop; simulations run it in place."""
+    keepsake: Keepsake | None = None
+    """Where the past of places is kept over restarts; None: nowhere."""
     queue: WorkQueue = field(default_factory=WorkQueue)
     memory: Memory = field(default_factory=Memory)
     place_wanted: asyncio.Event = field(default_factory=asyncio.Event)

@@ -17,7 +17,16 @@ from overspill.core.lease import Handle, Lease
 from overspill.core.observation import HeldLease, Observation
 from overspill.core.offer import Offer, Requirements
 from overspill.engine.listing import SharedListing
-from overspill.ports import Change, Clock, Cluster, OpenRequest, OpenStep, Provider, View
+from overspill.ports import (
+    Change,
+    Clock,
+    Cluster,
+    Keepsake,
+    OpenRequest,
+    OpenStep,
+    Provider,
+    View,
+)
 from overspill.telemetry import PROVIDER_CALLS
 
 T = TypeVar("T")
@@ -159,3 +168,19 @@ class GatedCluster:
         return await self._gate(
             f"cluster.{type(change).__name__}", lambda: self._inner.record(change)
         )
+
+
+class GatedKeepsake:
+    """The Keepsake port behind the gate."""
+
+    def __init__(self, inner: Keepsake, gate: EffectGate) -> None:
+        self._inner = inner
+        self._gate = gate
+
+    async def read(self) -> bytes | None:
+        """See ports.Keepsake."""
+        return await self._gate("keepsake.read", self._inner.read)
+
+    async def write(self, content: bytes) -> None:
+        """See ports.Keepsake."""
+        await self._gate("keepsake.write", lambda: self._inner.write(content))

@@ -6,7 +6,9 @@ forgetting costs time, never money.
 
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from overspill.core.attainment import Share
 from overspill.core.decision import Decision
 from overspill.core.lease import Handle, Lease
 from overspill.core.observation import HeldLease, Observation
@@ -54,6 +56,15 @@ class SecretFacts:
 
 
 @dataclass(slots=True)
+class Counted:
+    """What a job adds to its class, as last seen; `gone_at`: when it was first missed."""
+
+    klass: str
+    share: Share
+    gone_at: datetime | None = None
+
+
+@dataclass(slots=True)
 class Memory:
     """Every table is keyed by lease name or job uid, and pruned with the view."""
 
@@ -85,6 +96,12 @@ class Memory:
     """When a lease that is not open yet was first looked at."""
     past: Past = field(default_factory=Past)
     """What was seen of every place; bounded by itself."""
+    shares: dict[str, Counted] = field(default_factory=dict)
+    """By job uid: what is still to be counted, also of jobs that were deleted meanwhile."""
+    past_kept_at: float | None = None
+    """When it was last read or written; None: what is kept was not read yet."""
+    past_kept_until: int = -1
+    """The last look that is kept."""
     shelf: Shelf = field(default_factory=Shelf)
     """The latest decisions and what they were made from; bounded by itself."""
 

@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 
 from overspill.core.errors import OverspillError
 from overspill.engine import budgets
+from overspill.engine.attain import show_classes
 from overspill.engine.context import Engine
 from overspill.engine.drive import work_forever
 from overspill.engine.place import place_forever
+from overspill.engine.remember import remember_forever, remember_once
 from overspill.engine.show import show_accounts
 from overspill.engine.sweep import sweep_forever
 from overspill.engine.watch import WATCHED, observe_many, watch_forever
@@ -16,6 +18,7 @@ from overspill.engine.watch import WATCHED, observe_many, watch_forever
 log = logging.getLogger(__name__)
 
 SHOW_PERIOD_S = 15.0
+"""Accounts, budgets and classes are looked at so often, and written when something changed."""
 
 
 def changed(engine: Engine, kind: str, uid: str) -> None:
@@ -54,10 +57,12 @@ async def run(engine: Engine) -> None:
         lambda: sweep_forever(engine),
         lambda: _offers_forever(engine),
         lambda: _show_forever(engine),
+        lambda: remember_forever(engine),
         *([lambda: work_forever(engine)] * engine.settings.workers),
     ]
     # First of all: a step for a lease whose account is not known yet would be put off.
     await engine.accounts.follow(list(engine.cluster.view().accounts.values()))
+    await remember_once(engine)
     async with asyncio.TaskGroup() as group:
         for loop in loops:
             group.create_task(loop())  # type: ignore[arg-type]  # all are coroutines
@@ -88,5 +93,6 @@ async def _show_forever(engine: Engine) -> None:
         try:
             await show_accounts(engine)
             await budgets.settle(engine)
+            await show_classes(engine)
         except OverspillError as error:
             log.warning("statuses of providers and budgets are written next time: %s", error)

@@ -3,14 +3,20 @@
 The document is composed by `core/jobstatus` from the ledger and the last decision.
 """
 
+from datetime import timedelta
+from typing import Any
+
 from overspill.core import jobstatus
 from overspill.core.cost import job_cost
 from overspill.core.job import Job
 from overspill.core.jobstatus import Facts, Live
 from overspill.core.lease import Lease
 from overspill.core.outcome import outcome
+from overspill.core.promise import is_outdated
 from overspill.core.reasons import Reason
 from overspill.core.telling import may_wait
+from overspill.core.vocabulary import PromiseOutcome
+from overspill.engine import attain
 from overspill.engine.context import Engine
 from overspill.engine.gather import reference
 from overspill.ports import DeleteJob, Event, JobStatus
@@ -28,14 +34,33 @@ async def tell_job(engine: Engine, job_uid: str) -> None:
         return  # placement tells at once what it decides
     now = engine.clock.now()
     document = jobstatus.status_document(_facts(engine, job, leases), now)
-    if jobstatus.differs(job.status, document):
+    if jobstatus.differs(job.status, document) or _is_outdated(engine, job, document):
         wait = may_wait(job, jobstatus.current_lease(leases), document, now)
         if wait:
             engine.queue.add_after(("job", job_uid), wait.total_seconds())
             return
         await engine.cluster.record(JobStatus(job, document))
         await _ended(engine, job, document, leases)
+    _look_again(engine, job, document)
     await _expire(engine, job)
+
+
+def _is_outdated(engine: Engine, job: Job, document: dict[str, Any]) -> bool:
+    """The figures of a service are brought up to date now and then."""
+    period = timedelta(seconds=engine.settings.sla_period_s)
+    return is_outdated(job.status.get("sla"), document.get("sla"), period, engine.clock.now())
+
+
+def _look_again(engine: Engine, job: Job, document: dict[str, Any]) -> None:
+    """Nothing else may happen when a finish-by passes, or while a service only runs."""
+    sla = document.get("sla") or {}
+    if document["phase"] in ("Complete", "Failed"):
+        return
+    if "service" in sla:
+        engine.queue.add_after(("job", job.ref.uid), engine.settings.sla_period_s)
+    elif job.finish_by is not None and sla.get("outcome") == PromiseOutcome.OPEN:
+        left = (job.finish_by - engine.clock.now()).total_seconds()
+        engine.queue.add_after(("job", job.ref.uid), max(0.0, left) + 1)
 
 
 def _awaits_decision(engine: Engine, job: Job, leases: list[Lease]) -> bool:
@@ -62,7 +87,7 @@ def _facts(engine: Engine, job: Job, leases: list[Lease]) -> Facts:
         obstacle=_obstacle(engine, job),
         live=_live(engine, leases),
         cost=cost.document(),
-        sla_promised=klass.name,
+        klass=klass,
         reports=[r for r in map(engine.reports.latest, (x.name for x in leases)) if r is not None],
     )
 
@@ -96,6 +121,7 @@ async def _ended(
     for lease in leases:
         engine.queue.add(engine.lease_key(lease))
     engine.want_place()
+    attain.note(engine, job.ref.uid)  # it may be deleted before anybody counts it
     words = document["conditions"]
     assert isinstance(words, list)  # noqa: S101  (composed by jobstatus)
     end = next(c for c in words if c["type"] == document["phase"])

@@ -29,6 +29,7 @@ from overspill.ports import (
     AccountEvent,
     BudgetStatus,
     Change,
+    ClassStatus,
     Clock,
     DeleteJob,
     DeleteLease,
@@ -115,6 +116,9 @@ class KubeCluster:
             case BudgetStatus(budget, document):
                 where = (Kind.BUDGET, budget.namespace, budget.name)
                 await self._named_status(where, budget.resource_version, document)
+            case ClassStatus(klass, document):
+                where = (Kind.SLA_CLASS, "", klass.name)
+                await self._named_status(where, klass.resource_version, document)
             case Event() | AccountEvent():
                 await self._events.post(change)
 

@@ -11,7 +11,10 @@ import jsonschema
 import pytest
 
 from overspill.api.crd import openapi
-from overspill.api.kinds import JOB, LEASE
+from overspill.api.kinds import CLASS, JOB, LEASE
+from overspill.core import attainment, availability
+from overspill.core.attainment import Attainment, Share
+from overspill.core.availability import Standing, Uptime
 from overspill.core.decision import Action, CostLine, Decision, Rejection
 from overspill.core.job import Attempt, Job
 from overspill.core.jobstatus import Facts, Live, status_document
@@ -19,6 +22,7 @@ from overspill.core.lease import Closing, Handle, JobRef, Lease, Permit
 from overspill.core.observation import Observation, Report
 from overspill.core.offer import GpuRequirements, Offer
 from overspill.core.reasons import Reason
+from overspill.core.sla import SlaClass
 from overspill.core.vocabulary import (
     CapacityType,
     ClosingReason,
@@ -26,6 +30,7 @@ from overspill.core.vocabulary import (
     LeaseState,
     Phase,
     TrustTier,
+    Workload,
 )
 from overspill.core.workload import LeaseRequest, PortableWorkload, SecretEnv
 from overspill.kube.mapping.lease_write import lease_manifest, lease_status
@@ -33,7 +38,7 @@ from overspill.kube.mapping.lease_write import lease_manifest, lease_status
 NOW = datetime(2026, 11, 25, 9, 0, 0, 123456, UTC)
 REF = JobRef("team-a", "finetune", "1b4e28ba-2fa1-11d2-883f-0016d3cca427")
 NAME = "gl-0a1b2c3d-0123456789abcdef01"
-SCHEMAS = {kind.name: openapi(kind) for kind in (JOB, LEASE)}
+SCHEMAS = {kind.name: openapi(kind) for kind in (JOB, LEASE, CLASS)}
 OFFER = Offer(
     provider="akash", offer_id="akash1/1", place="akash/us-west",
     capacity_type=CapacityType.ON_DEMAND, trust_tier=TrustTier.AUDITED, gpu_model="h100",
@@ -82,6 +87,9 @@ JOB_VALUE = Job(
     template={}, finish_by=NOW, max_total_usd=Decimal(120),
     attempts=(Attempt(1, NAME, "akash", "akash/us-west", NOW, NOW, "Lost", 137, "s3://a/1", 5),),
 )  # fmt: skip
+
+
+CLASS_VALUE = SlaClass("standard", availability_target=Decimal("0.999"))
 
 
 @pytest.mark.parametrize("lease", [RENTED, AT_HOME], ids=["rented", "at home"])
@@ -135,6 +143,28 @@ def test_the_status_of_a_job_with_leases_fits(state):
                     checkpoint_step=7, checkpoint_at=NOW, progress_percent=100)  # fmt: skip
     live = Live(Observation(Phase.RUNNING), report, Reason.MARKET_UNREACHABLE, "away", True)
     leases = (CLOSED, replace(RENTED, state=state, attempt=2, name=NAME[:-1] + "2"))
-    facts = Facts(JOB_VALUE, leases, DECISIONS[0], live, {"savedUSD": "-1.00"}, "finish by")
+    facts = Facts(JOB_VALUE, leases, DECISIONS[0], live, {"savedUSD": "-1.00"}, CLASS_VALUE)
     document = status_document(facts, NOW)
     jsonschema.validate(document, SCHEMAS["GPUJob"]["properties"]["status"])
+
+
+@pytest.mark.parametrize("standing", list(Standing))
+def test_the_status_of_a_service_fits(standing):
+    uptime = Uptime(NOW).then(Standing.DOWN, NOW, NOW + timedelta(hours=1))
+    uptime = uptime.then(Standing.UP, NOW + timedelta(minutes=5), NOW + timedelta(hours=1))
+    known = {"service": availability.document(uptime)}
+    job = replace(JOB_VALUE, workload=Workload.INFERENCE, finish_by=None, status={"sla": known})
+    job = replace(job, suspend=standing is Standing.SUSPENDED)
+    live = Live(Observation(Phase.RUNNING if standing is Standing.UP else Phase.STARTING))
+    facts = Facts(job, (replace(RENTED, state=LeaseState.ACTIVE),), None, live, klass=CLASS_VALUE)
+    document = status_document(facts, NOW + timedelta(days=2))
+    assert document["sla"]["service"]["breaks"]
+    jsonschema.validate(document, SCHEMAS["GPUJob"]["properties"]["status"])
+
+
+def test_the_status_of_a_class_fits():
+    shares = [Share(NOW), Share(uptime=Uptime(NOW).then(Standing.DOWN, NOW, NOW))]
+    known = Attainment(NOW, NOW).counted(shares, NOW + timedelta(days=40))
+    document = {"attained": attainment.document(known, CLASS_VALUE), "observedGeneration": 3}
+    assert len(document["attained"]["days"]) == 31
+    jsonschema.validate(document, SCHEMAS["SLAClass"]["properties"]["status"])

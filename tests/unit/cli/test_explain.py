@@ -118,3 +118,35 @@ def test_json_is_the_status(cluster: FakeCluster, capsys: pytest.CaptureFixture[
 def test_a_missing_job_is_a_sentence(cluster: FakeCluster) -> None:
     with pytest.raises(CliError, match="not found"):
         explain(cluster, "nobody", as_json=False, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("sla", "expected"),
+    [
+        ({"promised": "standard"}, "promised standard"),
+        (
+            {"promised": "standard: finish-by", "outcome": "Open",
+             "budgetRemaining": "3h20m of slack"},
+            "promised standard: finish-by  attained open\nleft 3h20m of slack",
+        ),
+        (
+            {"promised": "standard: finish-by", "outcome": "Kept",
+             "attained": "kept, 2h13m early"},
+            "promised standard: finish-by  attained kept, 2h13m early",
+        ),
+        (
+            {"promised": "guaranteed: 99.9 % available", "asOfTime": "2026-11-25T11:56:00Z",
+             "attained": "99.953 % since 2026-11-01T09:00:00Z",
+             "budgetRemaining": "31.2 min of 43.2 min in 30 days",
+             "service": {"breaks": [{"standing": "Down", "startTime": "2026-11-25T11:50:00Z"}]}},
+            "promised guaranteed: 99.9 % available  attained 99.953 % since 2026-11-01T09:00:00Z\n"
+            "down for 10m  left 31.2 min of 43.2 min in 30 days  as of 4m ago",
+        ),
+    ],
+    ids=["a class", "open", "kept", "a service that is down"],
+)  # fmt: skip
+def test_attained_against_promised(
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str], sla: dict[str, object], expected: str
+) -> None:
+    cluster.objects[Kind.JOB][0]["status"]["sla"] = sla
+    assert f"\n{expected}\n" in shown(cluster, capsys)

@@ -12,6 +12,8 @@ from overspill.engine.memory import Drain, Memory, StepMemo
 from overspill.testing.placing import NOW, make_job, make_lease, rent
 
 LEASE = make_lease(make_job(), rent("a1"), LeaseState.OPENING)
+UNKEYED = ("past", "past_kept_at", "past_kept_until", "shelf")
+"""Kept by place, by look and by batch."""
 RUNNING, UNKNOWN = Observation(Phase.RUNNING), Observation(Phase.UNKNOWN)
 
 
@@ -81,8 +83,7 @@ def test_nothing_is_kept_of_a_lease_that_is_no_more() -> None:
     memory.degraded[name] = (Reason.MARKET_UNREACHABLE, "")
     memory.near_ceiling.add(name)
     memory.forget_lease(name)
-    # The past is kept by place, the shelf by batch.
-    for table in (t for t in fields(memory) if t.name not in ("past", "shelf")):
+    for table in (t for t in fields(memory) if t.name not in UNKEYED):
         kept = getattr(memory, table.name)
         assert name not in kept, table.name
     assert list(memory.first_read) == [("other", 1)]

@@ -1,5 +1,6 @@
 """Who writes a job's status, when, and how often."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,7 +10,8 @@ import pytest
 from overspill.core import transition
 from overspill.core.job import Job
 from overspill.core.placement import plan
-from overspill.core.vocabulary import LeaseState, Phase
+from overspill.core.vocabulary import LeaseState, Phase, Workload
+from overspill.engine.memory import Memory
 from overspill.engine.place import _is_news
 from overspill.engine.tell import tell_job
 from overspill.ports import DeleteJob, Event
@@ -123,3 +125,61 @@ async def test_the_answer_to_an_older_spec_is_not_told_as_the_answer_to_the_new_
     await told(world, thing)
     assert [s.status["phase"] for s in world.statuses()] == ["Refused"]
     assert not _is_news(world.engine, old)
+
+
+async def due_again(world: World, uid: str) -> float | None:
+    """In how many seconds the job is told again by itself."""
+    timer = world.engine.queue._timers.get(("job", uid))
+    return None if timer is None else timer[0] - asyncio.get_running_loop().time()
+
+
+async def test_a_finish_by_that_passes_while_nothing_else_happens_is_told(world: World) -> None:
+    due = world.clock.now() + timedelta(hours=2)
+    thing = job(world, finish_by=due, work=timedelta(hours=3))
+    lease = make_lease(thing, rent("a1"), LeaseState.ACTIVE)
+    world.put(thing, lease)
+    world.sees(lease, Phase.RUNNING)
+    await told(world, thing)
+    assert await due_again(world, thing.ref.uid) == pytest.approx(7201, abs=5)
+    world.clock.advance(7201)
+    await told(world, thing)
+    await told(world, thing)
+    outcomes = [s.status["sla"]["outcome"] for s in world.statuses()]
+    assert outcomes == ["Open", "Broken"]
+
+
+async def test_the_figures_of_a_service_are_written_once_a_period_and_only_when_they_change(
+    world: World,
+) -> None:
+    thing = job(world, workload=Workload.INFERENCE)
+    lease = make_lease(thing, rent("a1"), LeaseState.ACTIVE)
+    world.put(thing, lease)
+    world.sees(lease, Phase.RUNNING)
+    await told(world, thing)
+    for _ in range(9):
+        world.clock.advance(900)
+        await told(world, thing)
+    assert len(world.statuses()) == 1, "it is up all the time"
+    assert await due_again(world, thing.ref.uid) == pytest.approx(900, abs=5)
+    world.sees(lease, Phase.STARTING)
+    await told(world, thing)
+    for _ in range(3):
+        world.clock.advance(450)
+        await told(world, thing)
+    shares = [s.status["sla"]["availability"] for s in world.statuses()]
+    assert len(shares) == 3
+    assert shares == sorted(shares, reverse=True)
+
+
+async def test_a_restarted_operator_tells_nothing_of_a_service_it_has_not_looked_at(
+    world: World,
+) -> None:
+    thing = job(world, workload=Workload.INFERENCE)
+    lease = make_lease(thing, rent("a1"), LeaseState.ACTIVE)
+    world.put(thing, lease)
+    world.sees(lease, Phase.RUNNING)
+    await told(world, thing)
+    world.engine.memory = Memory()
+    world.clock.advance(600)
+    await told(world, thing)
+    assert len(world.statuses()) == 1

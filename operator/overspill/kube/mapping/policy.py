@@ -95,10 +95,13 @@ def _node_health(health: Fields) -> dict[str, Any]:
 def read_class(obj: Mapping[str, Any]) -> SlaClass:
     """The core's SlaClass of an SLAClass document."""
     root = Fields(obj, "")
-    spec = root.inside("spec")
+    meta, spec = root.inside("metadata"), root.inside("spec")
     failback = spec.inside("failback")
     return SlaClass(
-        name=root.inside("metadata").required("name"),
+        name=meta.required("name"),
+        resource_version=meta.text("resourceVersion"),
+        generation=meta.number("generation", 1),
+        status=root.mapping("status"),
         is_default=spec.flag("isDefault"),
         capacity_types=spec.words("capacityTypes", CapacityType) or (CapacityType.OWN,),
         availability_target=spec.decimal("availabilityTarget"),

@@ -5,9 +5,6 @@ node and the package are (`AKASH_SDK_DIR`).
 """
 
 import json
-import os
-import shutil
-import subprocess
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +16,7 @@ from overspill.providers.akash_manifest import is_hash_of, manifest
 from overspill.providers.akash_sdl import Asked, sdl_document, sdl_text
 
 from .akash_rig import H100, WORKLOAD, request
+from .akash_sdk import ask_sdk
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"
@@ -58,7 +56,7 @@ def test_it_equals_the_golden_one(name: str) -> None:
 @pytest.mark.parametrize("name", CASES, ids=lambda name: name)
 def test_the_markets_own_sdk_makes_the_same(name: str) -> None:
     document = sdl_document(CASES[name], Asked(region="us-west", auditors=("akash1a",)))
-    made = ask_sdk(sdl_text(document))
+    made = ask_sdk("akash_witness.cjs", sdl_text(document))
     assert manifest(document) == made["manifest"]
     assert is_hash_of(made["hash"], manifest(document))
     assert made["names"] == [CASES[name].key]
@@ -72,23 +70,3 @@ def test_another_value_has_another_hash() -> None:
     golden = json.loads((GOLDEN / "akash_manifests.json").read_text())["usual"]["hash"]
     assert is_hash_of(golden, one)
     assert not is_hash_of(golden, other)
-
-
-def ask_sdk(sdl: str) -> dict[str, str]:
-    """The SDK's manifest; skips where it is not to be had."""
-    node, folder = shutil.which("node"), os.environ.get("AKASH_SDK_DIR", "")
-    if node is None:
-        pytest.skip("no node on this machine to run the market's SDK")
-    if not (Path(folder) / "node_modules" / "@akashnetwork" / "chain-sdk").is_dir() or not folder:
-        pytest.skip("AKASH_SDK_DIR names no folder where @akashnetwork/chain-sdk is installed")
-    done = subprocess.run(
-        [node, str(HERE / "akash_witness.cjs")],
-        input=sdl,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-        env={**os.environ, "AKASH_SDK_DIR": folder},
-    )
-    found: dict[str, str] = json.loads(done.stdout)
-    return found

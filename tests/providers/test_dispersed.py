@@ -18,12 +18,14 @@ from overspill.core.errors import (
     OfferRejected,
     ProviderError,
 )
+from overspill.core.lease import Handle
 from overspill.core.recovery import Evidence, Patience, Verdict, judge
 from overspill.core.sla import SlaClass
 from overspill.core.vocabulary import ClosingReason, Phase
 from overspill.providers import dispersed
 from overspill.providers.dispersed_request import is_ready, parts_of
 from overspill.providers.dispersed_sign import Signer, canonical
+from overspill.providers.dispersed_wire import RunLog
 from overspill.testing.clock import ManualClock
 from overspill.testing.contract import ProviderContract, drive
 
@@ -254,6 +256,80 @@ async def test_a_command_that_ended(rig: DispersedRig, code: int, is_done: bool)
         with pytest.raises(LeaseNotFound, match="FAILED"):
             await rig.provider.observe(step.handle)
     assert await rig.provider.leases() == []
+
+
+async def running(rig: DispersedRig) -> Handle:
+    step = await drive(rig, rig.request())
+    await rig.pass_time(timedelta(seconds=5))
+    return step.handle
+
+
+async def read(rig: DispersedRig, handle: Handle, tail: int = 10) -> list[bytes]:
+    return [line async for line in rig.provider.logs(handle, follow=False, tail=tail)]
+
+
+async def test_the_log_is_read_out_of_the_run(rig: DispersedRig) -> None:
+    handle = await running(rig)
+    rig.log("one\nzwei ä\r\nhalf".encode())
+    assert await read(rig, handle) == [b"one", "zwei ä".encode(), b"half"]
+    assert await read(rig, handle, tail=2) == ["zwei ä".encode(), b"half"]
+    assert await read(rig, handle, tail=0) == []
+
+
+async def test_a_job_without_a_machine_has_said_nothing(rig: DispersedRig) -> None:
+    step = await drive(rig, rig.request())
+    assert await read(rig, step.handle) == []
+
+
+async def test_a_followed_log_grows_by_whole_lines_and_ends_with_the_job(
+    rig: DispersedRig,
+) -> None:
+    handle = await running(rig)
+    rig.log(b"one\ntwo\nha")
+    lines = rig.provider.logs(handle, follow=True, tail=1)
+    assert await anext(lines) == b"two"
+    rig.log(b"one\ntwo\nhalf\nend")
+    assert await anext(lines) == b"half"
+    await rig.provider.close(handle)
+    assert [line async for line in lines] == [b"end"]
+
+
+async def test_a_log_that_was_cut_by_the_market_is_not_told_again(rig: DispersedRig) -> None:
+    handle = await running(rig)
+    rig.log(b"one\ntwo\n")
+    lines = rig.provider.logs(handle, follow=True, tail=9)
+    assert [await anext(lines), await anext(lines)] == [b"one", b"two"]
+    rig.log(b"two\n")
+    await rig.provider.close(handle)
+    assert [line async for line in lines] == []
+
+
+async def test_a_job_that_is_over_still_has_its_log(rig: DispersedRig) -> None:
+    handle = await running(rig)
+    rig.log(b"one\n")
+    rig.app.world.executor.finish(rig.only.lease_name, 3)
+    await rig.pass_time(timedelta(seconds=1))
+    assert await read(rig, handle) == [b"one"]
+
+
+@pytest.mark.parametrize("job", ["", "never-was"], ids=["unopened", "unknown"])
+async def test_the_log_of_what_is_not_there_is_not_found(rig: DispersedRig, job: str) -> None:
+    with pytest.raises(LeaseNotFound):
+        await read(rig, Handle("x", job))
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        ({"logs": "one\ntwo\n"}, "one\ntwo\n"),
+        ({"data": {"logs": ["one", "two\n"]}}, "one\ntwo\n"),
+        ({"logs": None}, ""),
+        ({}, ""),
+    ],
+    ids=["text", "lines", "null", "absent"],
+)
+def test_output_comes_as_a_text_or_as_lines(told: dict[str, object], text: str) -> None:
+    assert RunLog.model_validate(told).text() == text
 
 
 async def test_every_page_of_the_list_is_read(rig: DispersedRig) -> None:

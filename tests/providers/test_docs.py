@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
-from overspill.providers._settings import MarketSettings
+from overspill.providers.akash_config import Config as AkashConfig
+from overspill.providers.dispersed_config import Config as DispersedConfig
 from overspill.providers.lium_config import Config as LiumConfig
 from overspill.providers.runpod_config import Config as RunPodConfig
 from overspill.providers.salad_config import Config as SaladConfig
@@ -16,12 +18,14 @@ from . import runpod_rig, salad_rig, shadeform_rig, vast_rig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
 
-MARKETS: dict[str, tuple[type[MarketSettings], dict[str, str]]] = {
+MARKETS: dict[str, tuple[type[BaseModel], dict[str, str]]] = {
+    "Akash": (AkashConfig, {}),  # its deviations stand in a table of the tests
     "Vast.ai": (VastConfig, vast_rig.DEVIATIONS),
     "RunPod": (RunPodConfig, runpod_rig.DEVIATIONS),
     "SaladCloud": (SaladConfig, salad_rig.DEVIATIONS),
     "Lium": (LiumConfig, {}),  # there is no official file
     "Shadeform": (ShadeformConfig, shadeform_rig.DEVIATIONS),
+    "Dispersed (Experimental)": (DispersedConfig, {}),  # there is no official file
 }
 """Section of the page → the settings and the deviations that it must tell."""
 

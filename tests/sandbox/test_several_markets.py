@@ -11,8 +11,6 @@ import pytest
 
 from overspill.sandbox import markets
 from overspill.sandbox.app import SandboxApp, running
-from overspill.sandbox.markets.runpod import market as runpod
-from overspill.sandbox.markets.vast import market as vast
 from overspill.sandbox.options import SandboxOptions
 from overspill.testing.sandbox import Sandbox
 
@@ -135,7 +133,7 @@ def test_a_market_that_is_not_there_is_named() -> None:
         markets.create("nobody")
 
 
-@pytest.mark.parametrize("action", [*runpod.FAULTS, *vast.FAULTS])
+@pytest.mark.parametrize("action", sorted(markets.faults()))
 def test_each_markets_own_faults_are_explained(action: str) -> None:
     page = Path(__file__).parents[2] / "docs" / "sandbox.md"
     assert f"`{action}`" in page.read_text(encoding="utf-8")

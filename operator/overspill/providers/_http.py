@@ -1,8 +1,9 @@
 """The one way to a market: paced, bounded, deadlined HTTP, and the one place that names its errors.
 
-Every adapter talks through `MarketHttp`; nothing else here opens a socket. It follows no
-redirect, repeats nothing that costs, reads no more than it must, and raises only errors of
-`core/errors.py`. Messages say what we were doing; bodies, headers and keys never enter them.
+Every adapter talks through `MarketHttp`; nothing else here opens a socket (but `akash_gateway`,
+whose websocket is no market's but a provider's). It follows no redirect, repeats nothing that
+costs, reads no more than it must, and raises only errors of `core/errors.py`. Messages say what we
+were doing; bodies, headers and keys never enter them.
 """
 
 import asyncio

@@ -8,10 +8,11 @@ placement name in its SDL is our key, which the public list gives back (idempote
 `open` takes three steps: create the deployment (costs), poll bids until one is chosen, take the
 lease (costs; the market skips what exists, so a repeat with the same bid is safe). Its limits:
 one node, USD through `uact` only, an exited command is started again on an empty disk, no exit
-codes, no logs through this API. Settings in `akash_config.py`, contract in `ports.Provider`.
+codes. Logs come from the provider itself (`akash_logs.py`). Settings in `akash_config.py`,
+contract in `ports.Provider`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
@@ -29,6 +30,7 @@ from overspill.providers import akash_wire as wire
 from overspill.providers.akash_api import Api
 from overspill.providers.akash_config import Config, config_of
 from overspill.providers.akash_holdings import Holdings
+from overspill.providers.akash_logs import Logs
 from overspill.providers.akash_observe import billed_usd, observation
 from overspill.providers.akash_open import Opening
 from overspill.providers.akash_prices import Catalogue
@@ -42,7 +44,7 @@ def create(account: ProviderAccount, credentials: Mapping[str, str], clock: Cloc
 
 
 class Akash:
-    """One Console API account: the five calls of `ports.Provider`, and the balance."""
+    """One Console API account: the five calls of `ports.Provider`, logs and balance."""
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class Akash:
         self._account, self._config, self._clock = account, config, clock
         self._api = Api(account.name, config, clock, transport)
         self._holdings = Holdings(self._api, config.chain_api_version)
+        self._logs = Logs(self._api, config, clock)
         # an account bound to one region asks for it; bound to several, it asks for none
         self._region = account.regions[0] if len(account.regions) == 1 else ""
         self._opening = Opening(self._api, config, clock, self._region)
@@ -110,6 +113,10 @@ class Akash:
         found = await self._holdings.all()
         rates = await self._api.rates(price for held, _ in found for price in _prices(held))
         return [self._holdings.held_lease(held, key, rates) for held, key in found]
+
+    def logs(self, handle: Handle, *, follow: bool, tail: int) -> AsyncIterator[bytes]:
+        """The output of the lease's container, as its provider shows it."""
+        return self._logs.lines(handle, follow=follow, tail=tail)
 
     async def balance_usd(self) -> Decimal:
         """What the wallet can still spend; escrow of open deployments is not in it."""

@@ -17,6 +17,8 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.providers._http import is_local
 
 DEFAULT_ENDPOINT = "https://console-api.akash.network"
+DEFAULT_CHAIN = "https://api.akashnet.net"
+"""A public node of the chain; asked for nothing but providers' certificates."""
 CREDENTIAL = "apiKey"
 """The key of the credentials Secret."""
 
@@ -47,6 +49,8 @@ class Config(BaseModel):
     """Have an escrow refilled that would not last to the lease's ceiling."""
     max_gpus_per_lease: int = Field(default=8, ge=1, le=64)
     chain_api_version: str = Field(default="v1beta4", pattern=r"^v\d+(?:(?:alpha|beta)\d+)?$")
+    chain_endpoint: str = DEFAULT_CHAIN
+    """Whose word counts for the certificate of a provider that no authority vouches for."""
     requests_per_second: float = Field(default=20, gt=0, le=1000)
     request_timeout_seconds: float = Field(default=20, gt=0, le=120)
     list_lag_seconds: float = Field(default=12, ge=0, le=600)
@@ -90,14 +94,22 @@ def _words(account: ProviderAccount, wrong: ValidationError) -> str:
 
 
 def _check_endpoint(account: ProviderAccount, config: Config) -> None:
-    parts = urlsplit(config.endpoint)
-    is_safe = parts.scheme == "https" or (
-        parts.scheme == "http" and (is_local(config.endpoint) or config.allow_plain_http)
-    )
-    if is_safe and parts.hostname and not parts.username:
-        return
-    raise ProviderError(
-        f"{account.name}: the endpoint must be https (or set config.allowPlainHttp): "
-        "the key would travel in the clear",
-        provider=account.name,
-    )
+    if not _is_safe(config.endpoint, config.allow_plain_http):
+        raise ProviderError(
+            f"{account.name}: the endpoint must be https (or set config.allowPlainHttp): "
+            "the key would travel in the clear",
+            provider=account.name,
+        )
+    if not _is_safe(config.chain_endpoint):
+        raise ProviderError(
+            f"{account.name}: config.chainEndpoint must be https: what it says of certificates "
+            "could be changed on the way",
+            provider=account.name,
+        )
+
+
+def _is_safe(endpoint: str, allow_plain_http: bool = False) -> bool:
+    parts = urlsplit(endpoint)
+    is_plain_allowed = parts.scheme == "http" and (is_local(endpoint) or allow_plain_http)
+    is_known = parts.scheme == "https" or is_plain_allowed
+    return is_known and bool(parts.hostname) and not parts.username

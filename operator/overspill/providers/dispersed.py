@@ -10,7 +10,7 @@ one is seen and closed. Exit codes are not told: batch jobs need a report URL.
 Settings in `dispersed_config.py`, contract in `ports.Provider`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 
 import httpx
@@ -28,6 +28,7 @@ from overspill.providers._fresh import Unseen
 from overspill.providers._settings import settings_of
 from overspill.providers.dispersed_api import Api
 from overspill.providers.dispersed_config import DEFAULT_ENDPOINT, SECRET, Config
+from overspill.providers.dispersed_logs import lines
 from overspill.providers.dispersed_observe import (
     COMPLETED,
     ENDED,
@@ -66,7 +67,7 @@ def settings(account: ProviderAccount, credentials: Mapping[str, str]) -> tuple[
 
 
 class Dispersed:
-    """One Dispersed account: the five calls of `ports.Provider`."""
+    """One Dispersed account: the five calls of `ports.Provider`, and logs."""
 
     def __init__(
         self,
@@ -135,6 +136,10 @@ class Dispersed:
         """Every job of the account that is not over, with its title as key."""
         held = [held_lease(job) for job in await self._api.jobs()]
         return [one for one in held if one.is_live]
+
+    def logs(self, handle: Handle, *, follow: bool, tail: int) -> AsyncIterator[bytes]:
+        """The container's output, also of a job that is over."""
+        return lines(self._api, self._clock, handle.external_id, follow=follow, tail=tail)
 
     async def _cancel(self, job: str) -> None:
         self._unseen.forget(job)

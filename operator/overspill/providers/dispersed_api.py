@@ -86,6 +86,11 @@ class Api:
         runs = (await self.http.read(call, wire.Runs)).data
         return max(runs, key=lambda run: run.started_at_ms or 0, default=None)
 
+    async def output(self, run: str) -> wire.RunLog:
+        """What the container of a run has printed; the list of runs leaves it out."""
+        path = f"/v1/job-runs/{run}"
+        return await self.http.read(Call("GET", path, f"read the log of run {run}"), wire.RunLog)
+
     async def jobs(self) -> list[wire.Job]:
         """Every job of the account, ended ones too: all pages or an error.
 

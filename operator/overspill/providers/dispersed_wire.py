@@ -1,8 +1,9 @@
 """Dispersed's answers, as far as we read them. Fields we do not need are ignored.
 
-From the official examples (`compute_examples`): job, list of jobs, list of runs, `node_urls`.
-Not documented in public, and therefore read only where they are there: the entries of the GPU
-registry, and `node` of a run.
+From the official examples (`compute_examples`): job, list of jobs, list of runs, `node_urls`; from
+the documentation: that a single run has `logs`, "container output", in no told form. Not documented
+in public, and therefore read only where they are there: the entries of the GPU registry, and `node`
+of a run.
 """
 
 from decimal import Decimal
@@ -47,8 +48,7 @@ class Job(Wire):
     @model_validator(mode="before")
     @classmethod
     def _unwrapped(cls, raw: Any) -> Any:
-        inner = raw.get("data") if isinstance(raw, dict) else None
-        return inner if isinstance(inner, dict) else raw
+        return _inner(raw)
 
 
 class Jobs(Wire):
@@ -92,3 +92,26 @@ class Runs(Wire):
     """The attempts of one job."""
 
     data: list[Run]
+
+
+class RunLog(Wire):
+    """A single run, which alone carries what its container printed."""
+
+    logs: str | list[str] | None = Field(default=None, repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unwrapped(cls, raw: Any) -> Any:
+        return _inner(raw)
+
+    def text(self) -> str:
+        """The output as one text, each entry of a list being a line."""
+        if isinstance(self.logs, list):
+            return "".join(entry.rstrip("\n") + "\n" for entry in self.logs)
+        return self.logs or ""
+
+
+def _inner(raw: Any) -> Any:
+    """What is inside `data`, or the thing itself."""
+    inner = raw.get("data") if isinstance(raw, dict) else None
+    return inner if isinstance(inner, dict) else raw

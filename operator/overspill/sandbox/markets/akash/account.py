@@ -15,6 +15,7 @@ from overspill.sandbox.markets.akash import wire
 from overspill.sandbox.markets.akash.chain import MARKET, OWNER, Chain
 from overspill.sandbox.markets.akash.errors import validation_error
 from overspill.sandbox.markets.akash.gateway import Gateway, lease_status
+from overspill.sandbox.markets.akash.jwt import fault_of
 from overspill.sandbox.markets.akash.public import listed
 from overspill.sandbox.markets.akash.requests import (
     create_key,
@@ -149,7 +150,13 @@ class AccountApi:
 
     async def _jwt(self, request: web.Request) -> web.Response:
         data = data_of(await json_body(request))
-        token = self._gateway.issue(int(data.get("ttl", 1800)))
+        ttl_s, leases = data.get("ttl"), data.get("leases")
+        if not isinstance(ttl_s, int) or ttl_s <= 0:
+            raise validation_error(["data", "ttl"], "Number must be greater than 0")
+        fault = fault_of(leases)
+        if fault or not isinstance(leases, dict):
+            raise validation_error(["data", "leases"], fault)
+        token = self._gateway.tokens.issue(leases, self._world.now(), ttl_s)
         return web.json_response({"data": {"token": token}}, status=201)
 
     async def _make_settings(self, request: web.Request) -> web.Response:

@@ -1,21 +1,22 @@
 """The hosts' own gateways: status without a token, lease status and logs with one.
 
-Real hosts listen on their `hostUri`; here it is a path on the sandbox's server. A host that is
-down resets the connection, as an unreachable one would.
+Real hosts listen with TLS on their `hostUri`; here it is a path on the sandbox's server. A host
+that is down resets the connection, as an unreachable one would.
 """
 
-import asyncio
-import secrets
 from typing import Any
 
 from aiohttp import web
 
-from overspill.sandbox.markets.akash import wire
+from overspill.sandbox.markets.akash import logs, wire
 from overspill.sandbox.markets.akash.address import address
-from overspill.sandbox.markets.akash.chain import Chain
+from overspill.sandbox.markets.akash.chain import OWNER, Chain
+from overspill.sandbox.markets.akash.jwt import Asked, Tokens
 from overspill.sandbox.markets.akash.state import Deployment, Lease
 from overspill.sandbox.supply import Host
 from overspill.sandbox.world import World
+
+_BEARER = "bearer "
 
 
 def lease_status(world: World, deployment: Deployment, lease: Lease) -> dict[str, Any] | None:
@@ -35,7 +36,7 @@ class Gateway:
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
-        self._tokens: dict[str, float] = {}
+        self.tokens = Tokens(OWNER)
 
     def routes(self) -> list[web.RouteDef]:
         """Paths below each `hostUri`."""
@@ -47,12 +48,6 @@ class Gateway:
             web.get(f"{lease}/status", self._lease_status),
             web.get(f"{lease}/logs", self._logs),
         ]
-
-    def issue(self, ttl_s: int) -> str:
-        """A token for the gateways."""
-        token = secrets.token_urlsafe(32)
-        self._tokens[token] = self._chain.world.now() + ttl_s
-        return token
 
     def host(self, owner: str) -> Host | None:
         """The host with this address."""
@@ -74,30 +69,18 @@ class Gateway:
         return web.json_response({"address": address(self._reach(request).name)})
 
     async def _lease_status(self, request: web.Request) -> web.Response:
-        deployment, lease = self._lease(request)
-        found = lease_status(self._chain.world, deployment, lease)
-        if found is None:
+        found = self._lease(self._admitted(request, "status"), request)
+        status = lease_status(self._chain.world, *found) if found else None
+        if status is None:
             raise web.HTTPNotFound(text="lease not found")
-        return web.json_response(found)
+        return web.json_response(status)
 
-    async def _logs(self, request: web.Request) -> web.WebSocketResponse:
-        deployment, lease = self._lease(request)
-        follow = request.query.get("follow") == "true"
-        tail = int(request.query.get("tail", "-1"))
-        wanted = request.query.get("service", "")
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        sent: dict[str, int] = {}
-        while not socket.closed:
-            logs = self._chain.world.executor.logs(deployment.lease_name(lease))
-            for name, text in logs.items():
-                if not wanted or name.rsplit("-", 1)[0] in wanted.split(","):
-                    await _send_new(socket, name, text, sent, tail)
-            if not follow or not lease.is_running:
-                break
-            await asyncio.sleep(0.2)
-        await socket.close()
-        return socket
+    async def _logs(self, request: web.Request) -> web.StreamResponse:
+        host = self._admitted(request, "logs")
+        wanted = logs.wanted_of(request.query)
+        if isinstance(wanted, str):
+            raise web.HTTPBadRequest(text=wanted)
+        return await logs.streamed(self._chain.world, request, self._lease(host, request), wanted)
 
     def _reach(self, request: web.Request) -> Host:
         host = self.host(request.match_info["owner"])
@@ -107,26 +90,24 @@ class Gateway:
             request.transport.abort()
         return host
 
-    def _lease(self, request: web.Request) -> tuple[Deployment, Lease]:
-        host = self._reach(request)
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if self._tokens.get(token, 0) < self._chain.world.now():
-            raise web.HTTPUnauthorized(text="unauthorized")
+    def _admitted(self, request: web.Request, scope: str) -> Host:
+        """The host, for a token that grants this on the lease of the path; else 401."""
+        host, match = self._reach(request), request.match_info
+        dseq, gseq, oseq = (int(match[name]) for name in ("dseq", "gseq", "oseq"))
+        asked = Asked(address(host.name), dseq, gseq, oseq, scope)
+        given = request.headers.get("Authorization", "")
+        token = given[len(_BEARER) :] if given.lower().startswith(_BEARER) else ""
+        if not self.tokens.allows(token, asked, self._chain.world.now()):
+            raise web.HTTPUnauthorized(
+                text='{"message":"unauthorized access"}', content_type="application/json"
+            )
+        return host
+
+    def _lease(self, host: Host, request: web.Request) -> tuple[Deployment, Lease] | None:
+        """The lease of the path, if this host has or had it."""
         deployment = self._chain.deployments.get(request.match_info["dseq"])
         for lease in deployment.leases if deployment else []:
             if str(lease.gseq) == request.match_info["gseq"] and lease.host is host:
                 assert deployment is not None  # noqa: S101 -- its lease was just found
                 return deployment, lease
-        raise web.HTTPNotFound(text="lease not found")
-
-
-async def _send_new(
-    socket: web.WebSocketResponse, name: str, text: bytes, sent: dict[str, int], tail: int
-) -> None:
-    end = text.rfind(b"\n") + 1
-    lines = text[sent.get(name, 0) : end].splitlines()
-    if name not in sent and tail >= 0:
-        lines = lines[len(lines) - min(tail, len(lines)) :]
-    sent[name] = end
-    for line in lines:
-        await socket.send_json({"name": name, "message": line.decode(errors="replace")})
+        return None

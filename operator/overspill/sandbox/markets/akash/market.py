@@ -22,7 +22,11 @@ from overspill.sandbox.supply import Host
 from overspill.sandbox.world import World
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-FAULTS: dict[str, str] = {}
+FAULTS = {
+    "gateway_elsewhere": "akash: a host tells `uri` as the address of its gateway",
+    "log_breaks": "akash: a gateway ends a log after `lines` (1) with the close code `code` (4000)",
+    "log_floods": "akash: a gateway sends a log's lines over and over",
+}
 
 
 def create(world: World, options: SandboxOptions) -> "AkashMarket":
@@ -40,15 +44,15 @@ class AkashMarket:
         self.chain = self._chain = chain
         self.world = self._world = chain.world
         self._api_key = api_key
-        self._gateway = Gateway(chain)
-        self._public = PublicApi(chain, self._gateway)
-        self._account = AccountApi(chain, self._gateway)
+        self.gateway = Gateway(chain)
+        self._public = PublicApi(chain, self.gateway)
+        self._account = AccountApi(chain, self.gateway)
 
     def routes(self) -> list[web.RouteDef]:
         """Every path, each bringing the chain up to date first."""
         private = [self._wrapped(route, self._guarded) for route in self._account.routes()]
         public = [self._wrapped(route, self._answered) for route in self._public.routes()]
-        return [*public, *private, *self._gateway.routes()]
+        return [*public, *private, *self.gateway.routes()]
 
     def key_of(self, path: str, body: bytes) -> str:
         """The key a request is about; empty when it has none."""

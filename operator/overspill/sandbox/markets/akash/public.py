@@ -78,8 +78,10 @@ class PublicApi:
         host = self._gateway.host(owner)
         if host is None:
             return web.Response(status=404, text="Provider not found")
-        now = self._world.now()
-        return web.json_response(catalog.provider_detail(host, self._world.base_url, now))
+        told = catalog.provider_detail(host, self._world.base_url, self._world.now())
+        if lie := self._world.faults.take("gateway_elsewhere", provider=host.name):
+            told["hostUri"] = lie.text("uri", "")
+        return web.json_response(told)
 
     async def _auditors(self, request: web.Request) -> web.Response:
         entry = {"id": "sandbox", "name": "Sandbox", "address": AUDITOR, "website": ""}

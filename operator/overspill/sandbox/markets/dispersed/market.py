@@ -58,6 +58,7 @@ class DispersedMarket(RentalMarket):
             ("GET", "/v1/jobs/{id}", self._read),
             ("PUT", "/v1/jobs/{id}/cancel", self._cancel),
             ("GET", "/v1/job-runs", self._runs),
+            ("GET", "/v1/job-runs/{id}", self._run),
         ]
         return [web.route(method, path, self._guarded(h)) for method, path, h in made]
 
@@ -165,6 +166,14 @@ class DispersedMarket(RentalMarket):
         runs = [wire.run_json(self.rentals, rental)] if rental and self._has_run(rental) else []
         return _page(request, runs)
 
+    async def _run(self, request: web.Request) -> web.Response:
+        wanted = request.match_info["id"]
+        for rental in self.rentals.all.values():
+            if rental.details["run"] == wanted and self._has_run(rental):
+                printed = self.world.executor.logs(rental.lease_name)
+                return web.json_response({"data": wire.logged_json(self.rentals, rental, printed)})
+        return _refused(404, "Job run not found")
+
     def _has_run(self, rental: Rental) -> bool:
         """A job that never got a machine has none, also when it is over."""
         is_assigned = rental.state != "stopped" and rental.ended_why != NOT_ASSIGNED
@@ -190,7 +199,8 @@ def _page(request: web.Request, rows: list[dict[str, Any]]) -> web.Response:
     if not 1 <= limit <= 50 or page < 1:
         return _refused(400, "limit must be between 1 and 50")
     start = (page - 1) * limit
-    return web.json_response({"data": rows[start : start + limit]})
+    where = {"page": page, "limit": limit, "total": len(rows)}
+    return web.json_response({"data": rows[start : start + limit], **where})
 
 
 def _refused(status: int, message: str) -> web.Response:

@@ -1,9 +1,10 @@
 """Dispersed's JSON of jobs, runs and the registry. Called by the routes only.
 
-The registry's entries and a run's `node` are not documented in public; they stand here as the
-adapter expects them.
+The registry's entries, a run's `node` and the form of its `logs` are not documented in public; they
+stand here as the adapter expects them.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from overspill.sandbox.rentals import Rental, Rentals
@@ -54,6 +55,12 @@ def run_json(rentals: Rentals, rental: Rental) -> dict[str, Any]:
             "price_per_hour_usd": float(rental.rates.running),
         },
     }
+
+
+def logged_json(rentals: Rentals, rental: Rental, printed: Mapping[str, bytes]) -> dict[str, Any]:
+    """A single run, which alone carries what its container printed."""
+    text = b"".join(printed.values()).decode(errors="replace")
+    return {**run_json(rentals, rental), "logs": text}
 
 
 def gpu_json(name: str, hosts: list[Host]) -> dict[str, Any]:

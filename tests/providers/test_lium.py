@@ -63,7 +63,7 @@ async def test_a_node_that_starts_badly_and_goes_back_to_its_owner_is_offered_wh
     async with lium_rig(reliableOnly="false") as rig:
         (spot,) = [o for o in await rig.provider.offers(None) if o.verification == "spot"]
         assert (spot.capacity_type, spot.trust_tier) == (CapacityType.SPOT, TrustTier.COMMUNITY)
-        assert (spot.is_divisible, spot.gpu_count) == (False, 8)
+        assert (spot.is_divisible, spot.gpu_count, spot.least_gpus) == (False, 8, 8)
         rig.offer = spot
         with pytest.raises(OfferRejected, match="8 GPUs at least"):
             await rig.provider.open(rig.request())

@@ -44,6 +44,7 @@ async def test_prices_are_cents_for_the_whole_instance(rig: ShadeformRig) -> Non
     eight = offers["aurora/us-west-1/H100_sxm5x8"]
     assert (eight.price_usd_per_hour, eight.gpu_count) == (Decimal("12.40"), 8)
     assert not eight.is_divisible
+    assert eight.least_gpus == 8
     assert (eight.gpu_model, eight.region) == ("h100", "US")
     assert eight.interconnect is InterconnectClass.NVLINK
     assert eight.cold_start == timedelta(seconds=4)

@@ -47,6 +47,7 @@ async def test_offers_are_whole_machines_with_the_disk_in_their_price(rig: Sandb
     storage = Decimal("0.15") * 43 / 730
     assert abs(one.price_usd_per_hour - (Decimal("1.55") + storage)) < Decimal("0.0001")
     assert not one.is_divisible
+    assert {o.least_gpus - o.gpu_count for o in offers} == {0}, "none is tried for fewer GPUs"
     assert one.trust_tier is TrustTier.SECURE
     assert one.interconnect is InterconnectClass.NVLINK
     assert one.compute_capability == (9, 0)

@@ -7,12 +7,12 @@ not decided here but in `placement`. Called by `placement_ranking` alone.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from overspill.core.gpus import has_memory
 from overspill.core.job import Job
-from overspill.core.offer import GpuRequirements, Offer
+from overspill.core.offer import NOTHING_BESIDE, Beside, GpuRequirements, Offer
 from overspill.core.reasons import Reason
 from overspill.core.sla import SlaClass
 from overspill.core.snapshot import JobFacts, ProviderAccount, ProviderHealth
@@ -58,6 +58,13 @@ class Needs:
     tied_home: Refusal | None = None
     """Why the job may not leave the cluster; None: it may."""
     secret_tiers: frozenset[TrustTier] | None = None
+    beside: Beside = NOTHING_BESIDE
+    """What is rented beside the GPUs; no question of the chain, but part of some prices."""
+
+    @property
+    def plain(self) -> "Needs":
+        """The same for the chain: jobs that differ in nothing else are filtered once."""
+        return self if self.beside is NOTHING_BESIDE else replace(self, beside=NOTHING_BESIDE)
 
     @property
     def gpus_total(self) -> int:
@@ -98,6 +105,7 @@ def needs_of(job: Job, sla: SlaClass, facts: JobFacts) -> Needs:
         may_stay=job.burst is not Burst.ONLY,
         tied_home=_tie(job, facts),
         secret_tiers=facts.secret_tiers,
+        beside=facts.beside,
     )
 
 
@@ -181,6 +189,9 @@ def _size(needs: Needs, offer: Offer, market: Market) -> Refusal | None:
     if has < needs.gpu.count:
         told = f"{has} GPUs on one node, the job asks for {needs.gpu.count}"
         return Refusal(Reason.TOO_FEW_GPUS, told)
+    if needs.gpu.count < offer.least_gpus:
+        told = f"at least {offer.least_gpus} GPUs are taken, the job asks for {needs.gpu.count}"
+        return Refusal(Reason.TOO_MANY_GPUS, told, clears=True)  # smaller ones come and go
     if offer.node_count < needs.num_nodes:
         told = f"{offer.node_count} node(s), the gang needs {needs.num_nodes} in one place"
         return Refusal(Reason.GANG_WOULD_SPLIT, told)

@@ -25,6 +25,35 @@ class GpuRequirements:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What one node of a job needs beside its GPUs."""
+
+    cpu_units: Decimal = Decimal(0)
+    memory_gib: Decimal = Decimal(0)
+    disk_gib: Decimal = Decimal(0)
+
+
+NOTHING_BESIDE = Beside()
+
+
+@dataclass(frozen=True, slots=True)
+class BesideRates:
+    """What a market charges for it, in USD per hour."""
+
+    per_cpu_unit: Decimal
+    per_memory_gib: Decimal
+    per_disk_gib: Decimal
+
+    def usd_per_hour(self, needed: Beside) -> Decimal:
+        """The price of all of it on one node."""
+        return (
+            self.per_cpu_unit * needed.cpu_units
+            + self.per_memory_gib * needed.memory_gib
+            + self.per_disk_gib * needed.disk_gib
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Requirements:
     """What a job asks of a place. `None` passed to `offers` means: the whole catalogue."""
 
@@ -69,6 +98,11 @@ class Offer:
     available_until: datetime | None = None
     unavailable_reason: str = ""
     attributes: tuple[tuple[str, str], ...] = ()
+    least_gpus: int = 1
+    """Fewest GPUs that may be taken of one node. Only placement reads it, no lease keeps it."""
+    beside_rates: BesideRates | None = None
+    """What a divisible offer charges beside its GPUs; None: it is in the price, as it is in a
+    lease's."""
 
     @property
     def price_per_gpu_hour(self) -> Decimal:

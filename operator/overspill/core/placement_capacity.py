@@ -231,6 +231,7 @@ def _cut(
         gpu_count=needs.gpus_total,
         node_count=needs.num_nodes,
         price_usd_per_hour=price,
+        beside_rates=None,
         is_divisible=False,
         attributes=attributes,
     )

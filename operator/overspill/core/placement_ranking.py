@@ -130,15 +130,18 @@ class Ranker:
         self._now = now
         self._markets = _markets(snapshot)
         self._silent = _silent(snapshot, self._markets)
+        self._charges = any(r.offer.beside_rates is not None for r in capacity.rented)
+        """Whether anybody charges for what stands beside the GPUs; else jobs need not differ."""
         self._rankings: dict[tuple[Needs, Terms, Decimal | None], Ranking] = {}
         self._fields: dict[Needs, Field] = {}
 
     def ranking(self, needs: Needs, terms: Terms, max_loss: Decimal | None) -> Ranking:
         """The ranking for jobs of these needs and terms; `max_loss` is the class's."""
-        key = (needs, terms, max_loss)
+        asked = needs if self._charges else needs.plain
+        key = (asked, terms, max_loss)
         found = self._rankings.get(key)
         if found is None:
-            kind = Kind(needs, terms, Work.of(terms))
+            kind = Kind(asked, terms, Work.of(terms))
             found = self._rankings[key] = Ranking(kind, self._field(kind, max_loss))
         return found
 
@@ -147,14 +150,23 @@ class Ranker:
         return self._markets.get(provider, Market(None))
 
     def _field(self, kind: Kind, max_loss: Decimal | None) -> Field:
-        needs = kind.needs
-        if needs not in self._fields:
-            stands, losers = self._filter(needs)
-            self._fields[needs] = Field(stands, losers.shared())
-        field = self._fields[needs]
+        field = self._whole_field(kind.needs)
         if max_loss is None and not field.may_end:
             return field
         return self._narrowed(field, kind, max_loss)
+
+    def _whole_field(self, needs: Needs) -> Field:
+        """Whatever the work. Who needs other things beside the GPUs is filtered once."""
+        if needs not in self._fields:
+            plain = needs.plain
+            if plain is needs:
+                stands, losers = self._filter(needs)
+                self._fields[needs] = Field(stands, losers.shared())
+            else:
+                bare = self._whole_field(plain)
+                stands = [_with_beside(stand, needs) for stand in bare.stands]
+                self._fields[needs] = Field(stands, bare.losers)
+        return self._fields[needs]
 
     def _narrowed(self, field: Field, kind: Kind, max_loss: Decimal | None) -> Field:
         """Less the places whose fitness depends on the work that is left."""
@@ -251,6 +263,13 @@ def _about(stand: Stand, work: Work) -> str:
 def _outweighed(other: Stand, work: Work) -> Refusal:
     told = f"{_about(other, work)} USD per useful hour; with its expected life and the moves "
     return Refusal(Reason.COSTS_MORE, f"{told}that follow it costs more than the chosen place")
+
+
+def _with_beside(stand: Stand, needs: Needs) -> Stand:
+    """The stand for jobs that need so much beside their GPUs; most offers do not charge for it."""
+    if stand.offer.beside_rates is None or stand.rented is None:
+        return stand
+    return stand_of(stand.rented, stand.market, needs)
 
 
 def _too_small(pool: Pool, needs: Needs) -> Refusal | None:

@@ -96,6 +96,8 @@ def cut_price(offer: Offer, needs: Needs) -> Decimal:
     if not offer.is_divisible:
         return offer.price_usd_per_hour
     price = offer.price_usd_per_hour * needs.gpus_total / max(1, offer.gpu_count)
+    if offer.beside_rates is not None:
+        price += offer.beside_rates.usd_per_hour(needs.beside) * needs.num_nodes
     return price.quantize(MICRO, ROUND_UP)
 
 

@@ -60,6 +60,7 @@ class Reason(StrEnum):
     COMPUTE_CAPABILITY_TOO_LOW = "ComputeCapabilityTooLow"
     INTERCONNECT_TOO_WEAK = "InterconnectTooWeak"
     TOO_FEW_GPUS = "TooFewGPUs"
+    TOO_MANY_GPUS = "TooManyGPUs"
     GANG_WOULD_SPLIT = "GangWouldSplit"
     REGION_NOT_ALLOWED = "RegionNotAllowed"
     PROVIDER_NOT_ALLOWED = "ProviderNotAllowed"

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from overspill.core.job import Job
 from overspill.core.lease import Lease
-from overspill.core.offer import Offer
+from overspill.core.offer import NOTHING_BESIDE, Beside, Offer
 from overspill.core.policy_past import Past
 from overspill.core.sla import Budget, SlaClass
 from overspill.core.vocabulary import CapacityType, ProviderType, TrustTier
@@ -96,6 +96,8 @@ class JobFacts:
     """Why the template can run nowhere at all (`portability.malformed`); empty: it can."""
     secret_tiers: frozenset[TrustTier] | None = None
     """Tiers that every Secret of the workload may reach; None: it uses no Secret."""
+    beside: Beside = NOTHING_BESIDE
+    """What is rented beside the GPUs of one node, where the job can travel."""
 
 
 @dataclass(frozen=True, slots=True)

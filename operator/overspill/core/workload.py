@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from overspill.core.offer import Beside
+
 
 @dataclass(frozen=True, slots=True)
 class SecretEnv:
@@ -33,6 +35,11 @@ class PortableWorkload:
     memory_gib: Decimal = Decimal(2)
     disk_gib: Decimal = Decimal(10)
     working_dir: str = ""
+
+    @property
+    def beside(self) -> Beside:
+        """What a market is asked for beside the GPUs."""
+        return Beside(self.cpu_units, self.memory_gib, self.disk_gib)
 
 
 @dataclass(frozen=True, slots=True)

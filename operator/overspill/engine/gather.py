@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from overspill.core.job import Job
 from overspill.core.lease import Lease
-from overspill.core.offer import Offer
+from overspill.core.offer import NOTHING_BESIDE, Offer
 from overspill.core.outcome import outcome
 from overspill.core.periods import renewed
 from overspill.core.policy_looks import look
@@ -116,6 +116,7 @@ def _facts(engine: Engine, job: Job) -> JobFacts:
         running_lease=running,
         last_checkpoint_at=report.checkpoint_at if report else job.durable_checkpoint_at,
         secret_tiers=secrets.tiers if secrets else None,
+        beside=travel.workload.beside if travel.workload else NOTHING_BESIDE,
     )
 
 

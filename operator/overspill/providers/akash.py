@@ -76,6 +76,7 @@ class Akash:
             self._clock.now(),
             region=self._region,
             max_gpus=self._config.max_gpus_per_lease,
+            beside=self._config.beside_rates,
         ).offers()
         wanted = requirements.gpu.models if requirements else ()
         return [offer for offer in offers if not wanted or offer.gpu_model in wanted]

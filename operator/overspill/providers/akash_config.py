@@ -13,12 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.alias_generators import to_camel
 
 from overspill.core.errors import AuthRejected, ProviderError
+from overspill.core.offer import BesideRates
 from overspill.core.snapshot import ProviderAccount
 from overspill.providers._http import is_local
 
 DEFAULT_ENDPOINT = "https://console-api.akash.network"
 DEFAULT_CHAIN = "https://api.akashnet.net"
 """A public node of the chain; asked for nothing but providers' certificates."""
+HOURS_PER_MONTH = Decimal(730)
 CREDENTIAL = "apiKey"
 """The key of the credentials Secret."""
 
@@ -47,6 +49,11 @@ class Config(BaseModel):
     min_deposit_usd: Decimal = Field(default=Decimal("0.5"), gt=0)
     auto_top_up: bool = True
     """Have an escrow refilled that would not last to the lease's ceiling."""
+    cpu_usd_per_month: Decimal = Field(default=Decimal("1.60"), ge=0)
+    """What hosts charge for a CPU beside the GPUs; this and the next two are the defaults of the
+    pricing script that Akash hands to its providers."""
+    memory_usd_per_gib_month: Decimal = Field(default=Decimal("0.80"), ge=0)
+    storage_usd_per_gib_month: Decimal = Field(default=Decimal("0.02"), ge=0)
     max_gpus_per_lease: int = Field(default=8, ge=1, le=64)
     chain_api_version: str = Field(default="v1beta4", pattern=r"^v\d+(?:(?:alpha|beta)\d+)?$")
     chain_endpoint: str = DEFAULT_CHAIN
@@ -57,6 +64,16 @@ class Config(BaseModel):
     """Two blocks of the chain: a fresh deployment may be missing from lists for so long."""
     quarantine_seconds: float = Field(default=60, ge=0, le=3600)
     allow_plain_http: bool = False
+
+    @property
+    def beside_rates(self) -> BesideRates:
+        """What a lease's CPU, memory and disk are expected to cost beside its GPUs."""
+        monthly = (
+            self.cpu_usd_per_month,
+            self.memory_usd_per_gib_month,
+            self.storage_usd_per_gib_month,
+        )
+        return BesideRates(*(usd / HOURS_PER_MONTH for usd in monthly))
 
     @property
     def patience(self) -> timedelta:

@@ -1,7 +1,9 @@
 """Akash's units: amounts per block into USD per hour, and its price list into offers.
 
 A block takes about six seconds, so an hour has 600 of them; `uact` is a millionth of a dollar.
-`uakt` floats and needs a rate. Called by `akash.py`.
+`uakt` floats and needs a rate. The list's prices are of GPUs alone: the market takes them from bids
+on orders with next to no CPU, memory and disk. Hosts charge for those too, so offers carry their
+rates. Called by `akash.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +14,7 @@ from functools import cached_property
 from statistics import median
 
 from overspill.core.gpus import canonical_model, gpu_info
-from overspill.core.offer import Offer
+from overspill.core.offer import BesideRates, Offer
 from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import InterconnectClass, TrustTier
 from overspill.providers.akash_wire import Price
@@ -66,6 +68,7 @@ class Catalogue:
     as_of: datetime
     region: str = ""
     max_gpus: int = 8
+    beside: BesideRates | None = None
 
     def offers(self) -> list[Offer]:
         """One divisible offer per model that was bid on lately; without bids there is no price."""
@@ -104,6 +107,7 @@ class Catalogue:
             mtbf=self.account.mtbf,
             unavailable_reason="" if model.availability.available > 0 else _NONE_FREE,
             attributes=_attributes(model),
+            beside_rates=self.beside,
         )
 
     def _reliability(self, model: GpuModel) -> Decimal | None:

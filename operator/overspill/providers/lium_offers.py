@@ -25,6 +25,7 @@ def offer_of(node: Node, account: ProviderAccount, config: Config, now: datetime
         return None
     free = total if node.available_gpu_count is None else node.available_gpu_count
     is_whole = node.min_gpu_count_for_rental is None
+    least = node.min_gpu_count_for_rental or total
     count = total if is_whole or free < 1 else free
     model, memory = model_of(node)
     info = gpu_info(model)
@@ -51,9 +52,10 @@ def offer_of(node: Node, account: ProviderAccount, config: Config, now: datetime
         unavailable_reason=_unavailable(free, total, is_whole=is_whole),
         attributes=(
             ("node", node.id),
-            ("leastGpus", str(total if is_whole else node.min_gpu_count_for_rental)),
+            ("leastGpus", str(least)),
             ("isWhole", "yes" if is_whole else ""),
         ),
+        least_gpus=least,
     )
 
 

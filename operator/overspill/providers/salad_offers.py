@@ -51,6 +51,7 @@ def offer_of(
         mtbf=account.mtbf,
         unavailable_reason="no machine of it is free now" if free == 0 else "",
         attributes=(("class", gpu.id), ("priority", config.priority), *_limits(gpu)),
+        least_gpus=gpu.gpu_count,
     )
 
 

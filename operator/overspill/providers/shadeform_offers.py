@@ -55,6 +55,7 @@ def offers_of(
                 ("storageGb", str(hardware.storage_in_gb)),
                 ("vcpus", str(hardware.vcpus)),
             ),
+            least_gpus=hardware.num_gpus,
             **_hardware(hardware),
         )
 

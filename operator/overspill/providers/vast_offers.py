@@ -75,6 +75,7 @@ def offer_of(ask: Ask, account: ProviderAccount, config: Config, now: datetime) 
         available_until=_until(ask, now),
         unavailable_reason="" if ask.rentable else "the host does not rent it out now",
         attributes=tuple(_attributes(ask, bid).items()),
+        least_gpus=ask.num_gpus,
     )
 
 

@@ -56,10 +56,11 @@ class Host:
         )
 
     def usd_per_hour(self, wanted: "Slice") -> Decimal:
-        """What it asks for a slice: GPUs at its rate, CPU and memory at a small one."""
-        cpu = Decimal(wanted.milli_cpu) / 1000 * _USD_PER_CPU_HOUR
-        memory = Decimal(wanted.memory_bytes) / 2**30 * _USD_PER_GIB_HOUR
-        return self.usd_per_gpu_hour * wanted.gpus + cpu + memory
+        """What it asks for a slice: GPUs at its rate, the rest as a host does out of the box."""
+        cpu = Decimal(wanted.milli_cpu) / 1000 * _USD_PER_CPU_MONTH
+        memory = Decimal(wanted.memory_bytes) / 2**30 * _USD_PER_GIB_MONTH
+        disk = Decimal(wanted.storage_bytes) / 2**30 * _USD_PER_DISK_GIB_MONTH
+        return self.usd_per_gpu_hour * wanted.gpus + (cpu + memory + disk) / _HOURS_PER_MONTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +161,11 @@ def default_hosts() -> list[Host]:
     ]
 
 
-_USD_PER_CPU_HOUR = Decimal("0.002")
-_USD_PER_GIB_HOUR = Decimal("0.0005")
+_HOURS_PER_MONTH = Decimal(730)
+_USD_PER_CPU_MONTH = Decimal("1.60")
+_USD_PER_GIB_MONTH = Decimal("0.80")
+_USD_PER_DISK_GIB_MONTH = Decimal("0.02")
+"""Defaults of `price_script_generic.sh`, which Akash's chart for providers bids with."""
 _CHURN_HORIZON_S = 30 * 86_400.0
 
 

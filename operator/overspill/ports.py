@@ -408,7 +408,7 @@ class HomeView(Protocol):
         """GPU nodes of the cluster."""
 
     def pods(self) -> Sequence[PodState]:
-        """GPU pods and our own pods."""
+        """GPU pods, our own pods, and what else takes CPU and memory of GPU nodes."""
 
     def pods_of(self, lease: str) -> Sequence[PodState]:
         """Our own pods of one lease, by its name; asked at every look at a child."""

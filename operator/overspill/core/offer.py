@@ -32,6 +32,18 @@ class Beside:
     memory_gib: Decimal = Decimal(0)
     disk_gib: Decimal = Decimal(0)
 
+    def fits(self, room: "Beside | None") -> bool:
+        """Whether there is so much; None: nobody knows, and nobody is refused for it."""
+        return room is None or (
+            self.cpu_units <= room.cpu_units and self.memory_gib <= room.memory_gib
+        )
+
+    def less(self, taken: "Beside") -> "Beside":
+        """What is left of CPU and memory."""
+        return Beside(
+            self.cpu_units - taken.cpu_units, self.memory_gib - taken.memory_gib, self.disk_gib
+        )
+
 
 NOTHING_BESIDE = Beside()
 
@@ -103,6 +115,10 @@ class Offer:
     beside_rates: BesideRates | None = None
     """What a divisible offer charges beside its GPUs; None: it is in the price, as it is in a
     lease's."""
+    beside_free: Beside | None = None
+    """CPU and memory that are free on a home node; None: unknown. Only placement reads it."""
+    beside_total: Beside | None = None
+    """What that node has of them, free or taken."""
 
     @property
     def price_per_gpu_hour(self) -> Decimal:

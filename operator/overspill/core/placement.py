@@ -16,7 +16,7 @@ from overspill.core.decision import Action, Decision
 from overspill.core.filters import Refusal, needs_of
 from overspill.core.job import Job
 from overspill.core.lease import Lease
-from overspill.core.offer import Offer
+from overspill.core.offer import NOTHING_BESIDE, Beside, Offer
 from overspill.core.outcome import outcome
 from overspill.core.placement_capacity import Capacity, cut_home, cut_rented
 from overspill.core.placement_case import Case, service_order, settled
@@ -63,11 +63,15 @@ class _Plan:
             for name, account in snapshot.accounts.items()
             if account.type is ProviderType.IN_CLUSTER
         )
-        self._capacity = Capacity(snapshot.offers, snapshot.leases, self._home)
+        self._capacity = Capacity(snapshot.offers, snapshot.leases, self._home, self._requests_of)
         self._money = Money(snapshot.budgets, snapshot.leases, now)
         self._ranker = Ranker(snapshot, self._capacity, now)
         self._advisor = Advisor(snapshot, now)
         self._rooms = Rooms((), (), self._outside)
+
+    def _requests_of(self, job_uid: str) -> Beside:
+        facts = self._snapshot.facts.get(job_uid)
+        return facts.requests if facts else NOTHING_BESIDE
 
     def decisions(self) -> tuple[Decision, ...]:
         """Everybody who waits is served before anybody is moved."""
@@ -234,7 +238,7 @@ class _Plan:
             fit.total, search.allowance, candidate.offer, candidate.quote, search.terms
         )
         if candidate.pool is not None:
-            candidate.pool.take(fit.nodes, needs.gpu.count)
+            candidate.pool.take(fit.nodes, needs.gpu.count, search.case.facts.requests)
         if candidate.rented is not None:
             candidate.rented.take(needs)
         namespace = search.case.job.ref.namespace

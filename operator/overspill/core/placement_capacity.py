@@ -7,13 +7,13 @@ row do not sell the same GPU. Lives for one plan only. Called by `placement`.
 
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from overspill.core.filters import Needs, Refusal, gpus_per_node
 from overspill.core.lease import Lease
-from overspill.core.offer import Offer
+from overspill.core.offer import NOTHING_BESIDE, Beside, Offer
 from overspill.core.pricing import cut_price
 from overspill.core.reasons import Reason
 from overspill.core.vocabulary import LeaseState
@@ -32,11 +32,18 @@ class Node:
     offer: Offer
     free: int
     total: int
+    beside_free: Beside | None = None
+    """CPU and memory that are left of it in this plan; None: unknown."""
 
     @property
     def is_untouched(self) -> bool:
         """Nothing runs on it: kept for gangs as long as another node will do."""
         return self.free == self.total
+
+    def keep(self, requests: Beside) -> None:
+        """Takes a pod's CPU and memory."""
+        if self.beside_free is not None:
+            self.beside_free = self.beside_free.less(requests)
 
 
 @dataclass(slots=True)
@@ -54,7 +61,9 @@ class Pool:
     _sizes: Counter[int] = field(default_factory=Counter)
     _fitting: dict[int, int] = field(default_factory=dict)
     _busy: dict[tuple[int, int], Refusal] = field(default_factory=dict)
+    _roomy: dict[tuple[int, Beside], int] = field(default_factory=dict)
     """Answers to questions asked since a node last changed."""
+    _large: dict[tuple[int, Beside], int] = field(default_factory=dict)
 
     def add(self, name: str, node: Node) -> None:
         """One more node; of two with one name the later counts."""
@@ -65,6 +74,7 @@ class Pool:
         self.nodes[name] = node
         self._sizes[node.total] += 1
         self._forget()
+        self._large.clear()
         insort(self._levels.setdefault(node.free, []), (node.is_untouched, name))
 
     def could_ever_hold(self, needs: Needs) -> bool:
@@ -89,15 +99,22 @@ class Pool:
             self._fitting[count] = sum(len(level) for free, level in levels if free >= count)
         return self._fitting[count]
 
-    def choose(self, needs: Needs, excluded: frozenset[Key]) -> list[Node]:
+    def choose(
+        self, needs: Needs, excluded: frozenset[Key], requests: Beside = NOTHING_BESIDE
+    ) -> list[Node]:
         """The nodes for the job, fullest first; empty when it does not fit now."""
         provider, chosen = self.sample.provider, list[Node]()
         if self.fitting(needs.gpu.count) < needs.num_nodes:
+            return []
+        is_small = requests is NOTHING_BESIDE
+        if not is_small and self._with_room(needs.gpu.count, requests) < needs.num_nodes:
             return []
         if excluded and self.is_excluded(excluded):
             return []
         for free in sorted(f for f in self._levels if f >= needs.gpu.count):
             for _, name in self._levels[free]:
+                if not (is_small or requests.fits(self.nodes[name].beside_free)):
+                    continue
                 if not excluded or (provider, name) not in excluded:
                     chosen.append(self.nodes[name])
                 if len(chosen) == needs.num_nodes:
@@ -123,10 +140,40 @@ class Pool:
         told = f"no node has {count} GPUs free now (at most {self.most_free} on one)"
         return Refusal(Reason.NO_CAPACITY_NOW, told, clears=True)
 
-    def take(self, nodes: Iterable[Node], count: int) -> None:
-        """Marks `count` GPUs on each node as gone."""
+    def cramped(self, needs: Needs, requests: Beside) -> Refusal | None:
+        """Whether CPU or memory is what `choose` did not find; None: it is something else."""
+        count, beside = needs.gpu.count, _told(requests)
+        if self._with_size(count, requests) < needs.num_nodes:
+            told = f"fewer than {needs.num_nodes} of its nodes have {beside}"
+            return Refusal(Reason.NODE_TOO_SMALL, told)
+        fitting = self.fitting(count)
+        roomy = self._with_room(count, requests) if fitting >= needs.num_nodes else fitting
+        if roomy >= needs.num_nodes or fitting < needs.num_nodes:
+            return None
+        told = f"{fitting} nodes have {count} GPUs free, {roomy} of them {beside} as well"
+        return Refusal(Reason.NO_CAPACITY_NOW, told, clears=True)
+
+    def _with_size(self, count: int, requests: Beside) -> int:
+        """How many nodes have so much beside so many GPUs, free or taken."""
+        key = (count, requests)
+        if key not in self._large:
+            big = (n for n in self.nodes.values() if n.total >= count)
+            self._large[key] = sum(requests.fits(n.offer.beside_total) for n in big)
+        return self._large[key]
+
+    def _with_room(self, count: int, requests: Beside) -> int:
+        """How many have it free."""
+        key = (count, requests)
+        if key not in self._roomy:
+            free = (n for n in self.nodes.values() if n.free >= count)
+            self._roomy[key] = sum(requests.fits(n.beside_free) for n in free)
+        return self._roomy[key]
+
+    def take(self, nodes: Iterable[Node], count: int, requests: Beside = NOTHING_BESIDE) -> None:
+        """Marks `count` GPUs on each node as gone, and what is kept beside them."""
         for node in nodes:
             self._set_free(node, node.free - count)
+            node.keep(requests)
 
     def hold(self, needs: Needs) -> None:
         """Keeps the nodes nearest to fitting from everybody who comes later in this plan.
@@ -157,6 +204,7 @@ class Pool:
     def _forget(self) -> None:
         self._fitting.clear()
         self._busy.clear()
+        self._roomy.clear()
 
 
 @dataclass(slots=True)
@@ -180,9 +228,14 @@ class Capacity:
     """All pools and rented offers of one plan."""
 
     def __init__(
-        self, offers: Iterable[Offer], leases: Iterable[Lease], home: frozenset[str]
+        self,
+        offers: Iterable[Offer],
+        leases: Iterable[Lease],
+        home: frozenset[str],
+        requests: Callable[[str], Beside] = lambda _uid: NOTHING_BESIDE,
     ) -> None:
-        """`home` names the accounts whose offers are nodes of this cluster."""
+        """`home` names the accounts whose offers are nodes of this cluster, `requests` tells what
+        a job's pods keep of them beside GPUs."""
         self.pools: list[Pool] = []
         self.rented: list[Rented] = []
         taken = _taken([le for le in leases if le.state is not LeaseState.CLOSED])
@@ -190,14 +243,18 @@ class Capacity:
         ordered = sorted(offers, key=lambda o: (o.provider, o.offer_id))
         shown = _shown(ordered)
         for offer in ordered:
-            gone = sum(
-                n
+            hidden = [
+                (lease, n)
                 for lease, n in taken[(offer.provider, offer.offer_id)]
                 if lease.name not in shown and _is_unseen(lease, offer)
-            )
+            ]
+            gone = sum(n for _, n in hidden)
             if offer.provider in home:
                 pool = by_kind.setdefault(_kind(offer), Pool(offer))
-                pool.add(offer.offer_id, _node(offer, gone))
+                node = _node(offer, gone)
+                for lease, _ in hidden:
+                    node.keep(requests(lease.job.uid))
+                pool.add(offer.offer_id, node)
             else:
                 free = 0 if offer.unavailable_reason else offer.gpu_count
                 if gone:
@@ -232,6 +289,8 @@ def _cut(
         node_count=needs.num_nodes,
         price_usd_per_hour=price,
         beside_rates=None,
+        beside_free=None,
+        beside_total=None,
         is_divisible=False,
         attributes=attributes,
     )
@@ -239,7 +298,7 @@ def _cut(
 
 def _node(offer: Offer, gone: int) -> Node:
     free = 0 if offer.unavailable_reason else max(0, offer.gpu_count - gone)
-    return Node(offer, free, max(gpus_per_node(offer), offer.gpu_count))
+    return Node(offer, free, max(gpus_per_node(offer), offer.gpu_count), offer.beside_free)
 
 
 def _kind(offer: Offer) -> tuple[object, ...]:
@@ -283,3 +342,8 @@ def _taken(leases: Iterable[Lease]) -> dict[Key, list[tuple[Lease, int]]]:
         for offer_id in nodes or [lease.offer.offer_id]:
             found[(lease.provider, offer_id)].append((lease, count))
     return found
+
+
+def _told(requests: Beside) -> str:
+    cpus, memory = requests.cpu_units.normalize(), requests.memory_gib
+    return f"{cpus:f} CPUs and {memory:.1f} GiB of memory"

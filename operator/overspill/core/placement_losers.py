@@ -45,6 +45,7 @@ _NEARNESS = (
     Reason.BURST_NOT_ALLOWED,
     Reason.HOME_NOT_ALLOWED,
     Reason.GANG_WOULD_SPLIT,
+    Reason.NODE_TOO_SMALL,
     Reason.TOO_FEW_GPUS,
     Reason.TOO_MANY_GPUS,
     Reason.INTERCONNECT_TOO_WEAK,

@@ -10,6 +10,7 @@ from decimal import Decimal
 from math import inf
 
 from overspill.core.filters import Needs, Refusal
+from overspill.core.offer import NOTHING_BESIDE
 from overspill.core.placement_candidate import Candidate
 from overspill.core.placement_capacity import Node, Pool
 from overspill.core.placement_case import Case
@@ -112,14 +113,17 @@ class Search:
         )
 
     def _at_home(self, candidate: Candidate, pool: Pool, total: Decimal | None) -> Fit | Refusal:
-        needs = self.needs
-        nodes = pool.choose(needs, self.case.facts.excluded_offers)
+        needs, facts = self.needs, self.case.facts
+        nodes = pool.choose(needs, facts.excluded_offers, facts.requests)
         if nodes:
             is_own = pool.sample.capacity_type is CapacityType.OWN
             waits = None if is_own else self._waits_for_own(candidate)
             return waits or Fit(candidate, tuple(nodes), total)
-        self.home_is_busy = True
-        return pool.busy(needs)
+        why = pool.busy(needs)
+        if facts.requests is not NOTHING_BESIDE:
+            why = pool.cramped(needs, facts.requests) or why
+        self.home_is_busy |= why.clears
+        return why
 
     def _outside(self, candidate: Candidate, total: Decimal | None) -> Fit | Refusal:
         rented = candidate.rented

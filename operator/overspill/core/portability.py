@@ -10,10 +10,11 @@ not travel and does no harm; emptyDir volumes are plain directories of the conta
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from overspill.core.offer import NOTHING_BESIDE, Beside
 from overspill.core.quantities import GIB, parse_quantity
 from overspill.core.reasons import Reason
 from overspill.core.workload import PortableWorkload, SecretEnv
@@ -36,6 +37,8 @@ class Portability:
     obstacles: tuple[str, ...] = ()
     invalid: str = ""
     """Why the template can run nowhere at all: see `malformed`."""
+    requests: Beside = NOTHING_BESIDE
+    """CPU and memory that the scheduler keeps for a pod of it at home."""
 
     @property
     def reason(self) -> Reason | None:
@@ -51,6 +54,10 @@ def portable(template: Mapping[str, Any], gpu_count: int) -> Portability:
     if wrong := malformed(template):
         return Portability(None, (wrong,), wrong)
     spec = _mapping(template.get("spec"))
+    return replace(_travelling(spec, gpu_count), requests=requests_of(template))
+
+
+def _travelling(spec: Mapping[str, Any], gpu_count: int) -> Portability:
     containers = _list(spec.get("containers"))
     obstacles = [*_pod_obstacles(spec), *_volume_obstacles(spec)]
     if len(containers) != 1:
@@ -316,3 +323,29 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def requests_of(template: Mapping[str, Any]) -> Beside:
+    """CPU and memory that the scheduler keeps for a pod of the template: all containers and
+    sidecars together, or one init step where that is larger."""
+    spec = _mapping(template.get("spec"))
+    steps = [_mapping(step) for step in _list(spec.get("initContainers"))]
+    lasting = [_mapping(c) for c in _list(spec.get("containers"))]
+    lasting += [step for step in steps if step.get("restartPolicy") == "Always"]
+
+    def kept(name: str) -> Decimal:
+        largest = max((_request(step, name) for step in steps), default=Decimal(0))
+        return max(sum((_request(c, name) for c in lasting), Decimal(0)), largest)
+
+    found = Beside(kept("cpu"), kept("memory") / GIB)
+    return found if found != NOTHING_BESIDE else NOTHING_BESIDE
+
+
+def _request(container: Mapping[str, Any], name: str) -> Decimal:
+    """Limits stand in where no request is written; what cannot be read the API server refuses."""
+    resources = _mapping(container.get("resources"))
+    written = {**_mapping(resources.get("limits")), **_mapping(resources.get("requests"))}
+    try:
+        return parse_quantity(written.get(name, 0))
+    except ValueError:
+        return Decimal(0)

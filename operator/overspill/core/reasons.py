@@ -61,6 +61,7 @@ class Reason(StrEnum):
     INTERCONNECT_TOO_WEAK = "InterconnectTooWeak"
     TOO_FEW_GPUS = "TooFewGPUs"
     TOO_MANY_GPUS = "TooManyGPUs"
+    NODE_TOO_SMALL = "NodeTooSmall"
     GANG_WOULD_SPLIT = "GangWouldSplit"
     REGION_NOT_ALLOWED = "RegionNotAllowed"
     PROVIDER_NOT_ALLOWED = "ProviderNotAllowed"

@@ -98,6 +98,8 @@ class JobFacts:
     """Tiers that every Secret of the workload may reach; None: it uses no Secret."""
     beside: Beside = NOTHING_BESIDE
     """What is rented beside the GPUs of one node, where the job can travel."""
+    requests: Beside = NOTHING_BESIDE
+    """CPU and memory that the scheduler keeps for one pod of the job at home."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,7 @@ def _facts(engine: Engine, job: Job) -> JobFacts:
         last_checkpoint_at=report.checkpoint_at if report else job.durable_checkpoint_at,
         secret_tiers=secrets.tiers if secrets else None,
         beside=travel.workload.beside if travel.workload else NOTHING_BESIDE,
+        requests=travel.requests,
     )
 
 

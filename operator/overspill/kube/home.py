@@ -1,7 +1,7 @@
 """What is known of the cluster's own GPU nodes and pods (`ports.HomeView`).
 
-Three informers (GPU nodes; pods of ours in every phase; other people's pods on nodes) and the
-poll of heartbeats. Read by the home provider and by recovery.
+Three informers (GPU nodes; pods of ours in every phase; other people's pods that hold GPUs, or
+stand on a GPU node) and the poll of heartbeats. Read by the home provider and by recovery.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from overspill.ports import Clock, NodeState, PodState
 
 HOLDING = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
 """Pods that occupy a node, as far as the API server can select them."""
+SOON_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,10 @@ class KubeHome:
         self._lease_of: dict[str, str] = {}
         self._ours.listen(self._index)
         others = {"labelSelector": f"!{LEASE_LABEL}", "fieldSelector": HOLDING}
-        self._others = self._informer(wire, clock, PODS, others, _with_gpus)
+        self._gpu_nodes: frozenset[str] = frozenset()
+        self._nodes.listen(self._note_nodes)
+        self._others = self._informer(wire, clock, PODS, others, self._that_matters)
+        self._clock = clock
         self._heartbeats = Heartbeats(
             wire, clock, self._options.heartbeat_poll_s, self._options.blind_after_s
         )
@@ -88,9 +92,29 @@ class KubeHome:
     async def run(self) -> None:
         """Keeps everything fresh until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for informer in self._informers:
-                tasks.create_task(informer.run())
+            tasks.create_task(self._nodes.run())
+            tasks.create_task(self._ours.run())
+            tasks.create_task(self._run_others())
             tasks.create_task(self._heartbeats.run())
+
+    async def _run_others(self) -> None:
+        """After the nodes: which pods matter depends on where they are."""
+        while not self._nodes.synced:
+            await self._clock.sleep(SOON_S)
+        await self._others.run()
+
+    def _note_nodes(self, _node: NodeState) -> None:
+        self._gpu_nodes = frozenset(node.name for node in self._nodes.items())
+
+    def _that_matters(self, obj: Mapping[str, Any]) -> PodState | None:
+        """Pods with GPUs, and what takes CPU and memory beside them on the same nodes.
+
+        A node that becomes known after its pods gets them with the next LIST.
+        """
+        pod = read_pod(obj)
+        if pod.gpus:
+            return pod
+        return _slim(pod) if pod.node in self._gpu_nodes else None
 
     def _index(self, pod: PodState) -> None:
         """Keeps `pods_of` up to date: looking through all pods for each of them would not do."""
@@ -125,6 +149,7 @@ class KubeHome:
         return Informer(wire, clock, source, keep)
 
 
-def _with_gpus(obj: Mapping[str, Any]) -> PodState | None:
-    pod = read_pod(obj)
-    return pod if pod.gpus else None
+def _slim(pod: PodState) -> PodState:
+    """What it takes of its node, and nothing that changes while it runs."""
+    phase = pod.phase if pod.phase in ("Succeeded", "Failed") else "Running"
+    return PodState(pod.namespace, pod.name, pod.uid, pod.node, phase, 0, {}, requests=pod.requests)

@@ -6,7 +6,9 @@ counted free until its pods are in view (the scheduler then leaves one of the tw
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from overspill.core.portability import requests_of
 from overspill.ports import Clock, OpenRequest, PodState
 from overspill.providers.in_cluster_child import LEASE_LABEL, label_value
 from overspill.providers.in_cluster_observe import INDEX_LABEL
@@ -58,7 +60,12 @@ class Opened:
         planned = label_value(asked.home_node) if asked.home_node else ""
         product = request.offer.attribute("product")
         reservation = Reservation(
-            request.lease.name, planned, product, asked.gpu_count, asked.num_nodes
+            request.lease.name,
+            planned,
+            product,
+            asked.gpu_count,
+            asked.num_nodes,
+            requests_of(asked.template),
         )
         self._by_lease[request.lease.name] = (self._clock.monotonic(), reservation)
 
@@ -79,6 +86,5 @@ class Opened:
             if at > limit and seen.get(key, 0) < kept.pods
         }
         return [
-            Reservation(r.lease, r.planned, r.product, r.gpus, r.pods - seen.get(key, 0))
-            for key, (_, r) in self._by_lease.items()
+            replace(r, pods=r.pods - seen.get(key, 0)) for key, (_, r) in self._by_lease.items()
         ]

@@ -4,16 +4,18 @@ Pure; called by `InCluster.offers`. Three kinds of pods hold GPUs: bound ones, w
 our unbound ones, on the node they were planned for (label `overspill.dev/planned-node`) or, for
 gangs, on the tightest nodes of their kind; and children just opened whose pods we cannot see yet
 (`Reservation`). The attribute `leases` of an offer names the leases that were counted on it, so
-that placement never counts one twice.
+that placement never counts one twice. CPU and memory that pods request are counted the same way.
 """
 
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from overspill.core.gpus import MEMORY_TOLERANCE, canonical_model, gpu_info, interconnect_of
-from overspill.core.offer import Offer
+from overspill.core.offer import NOTHING_BESIDE, Beside, Offer
+from overspill.core.quantities import GIB, parse_quantity
 from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import TrustTier
 from overspill.ports import NodeState, PodState
@@ -42,6 +44,8 @@ class Reservation:
     gpus: int
     """Per pod."""
     pods: int = 1
+    requests: Beside = NOTHING_BESIDE
+    """CPU and memory per pod."""
 
 
 @dataclass(slots=True)
@@ -50,6 +54,16 @@ class Hold:
 
     gpus: int = 0
     leases: set[str] = field(default_factory=set)
+    cpu_units: Decimal = Decimal(0)
+    memory_gib: Decimal = Decimal(0)
+
+    def add(self, gpus: int, requests: Beside, lease: str) -> None:
+        """One more pod."""
+        self.gpus += gpus
+        self.cpu_units += requests.cpu_units
+        self.memory_gib += requests.memory_gib
+        if lease:
+            self.leases.add(lease)
 
 
 def home_offers(
@@ -82,15 +96,20 @@ def holds_by_node(
     for pod in pods:
         lease = pod.labels.get(LEASE_LABEL, "")
         gpus = 0 if pod.phase in ENDED else pod.gpus
+        requests = NOTHING_BESIDE if pod.phase in ENDED else _requests(pod)
         place = pod.node or by_label.get(pod.labels.get(PLANNED_LABEL, ""), "")
         if place:
-            _take(holds, place, gpus, lease)
+            holds.setdefault(place, Hold()).add(gpus, requests, lease)
         elif lease and pod.labels.get(PROVIDER_LABEL, account) == account:
-            floating.append(Reservation(lease, "", pod.labels.get(PRODUCT_LABEL, ""), gpus))
+            product = pod.labels.get(PRODUCT_LABEL, "")
+            floating.append(Reservation(lease, "", product, gpus, requests=requests))
     for reserved in reservations:
         place = by_label.get(reserved.planned, "")
         if place:
-            _take(holds, place, reserved.gpus * reserved.pods, reserved.lease)
+            for _ in range(reserved.pods):
+                holds.setdefault(place, Hold()).add(
+                    reserved.gpus, reserved.requests, reserved.lease
+                )
         else:
             floating.append(reserved)
     _settle(nodes, holds, floating, new)
@@ -113,14 +132,23 @@ def _settle(
                 and (free := _total(node) - holds[node.name].gpus) >= wanted.gpus
             ]
             if fitting:
-                _take(holds, min(fitting)[2], wanted.gpus, wanted.lease)
+                holds[min(fitting)[2]].add(wanted.gpus, wanted.requests, wanted.lease)
 
 
-def _take(holds: dict[str, Hold], node: str, gpus: int, lease: str) -> None:
-    hold = holds.setdefault(node, Hold())
-    hold.gpus += gpus
-    if lease:
-        hold.leases.add(lease)
+def _requests(pod: PodState) -> Beside:
+    return _amounts(pod.requests.get("cpu", "0"), pod.requests.get("memory", "0"))
+
+
+@lru_cache(maxsize=4096)
+def _amounts(cpu: str, memory: str) -> Beside:
+    """Thousands of pods ask for few different amounts."""
+    return Beside(parse_quantity(cpu), parse_quantity(memory) / GIB)
+
+
+def _size(node: NodeState) -> Beside | None:
+    """What the node has for pods; None where it does not tell."""
+    cpu, memory = node.allocatable.get("cpu"), node.allocatable.get("memory")
+    return _amounts(cpu, memory) if cpu and memory else None
 
 
 def _offer(
@@ -132,7 +160,7 @@ def _offer(
     model = canonical_model(product, memory) if product else "unknown"
     info = gpu_info(model)
     rate = account.rates_usd.get(model, account.rates_usd.get("*", Decimal(0)))
-    count = free or total or _labelled(node)
+    count, size = free or total or _labelled(node), _size(node)
     return Offer(
         provider=account.name,
         offer_id=node.name,
@@ -158,6 +186,8 @@ def _offer(
             ("gpusTotal", str(total)),
             ("leases", ",".join(sorted(hold.leases))),
         ),
+        beside_free=size and size.less(Beside(hold.cpu_units, hold.memory_gib)),
+        beside_total=size,
     )
 
 

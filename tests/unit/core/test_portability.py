@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from overspill.core.offer import NOTHING_BESIDE, Beside
 from overspill.core.portability import malformed, portable
 from overspill.core.reasons import Reason
 from overspill.core.workload import SecretEnv
@@ -198,3 +199,36 @@ def test_a_shape_that_no_pod_has_is_told_with_its_field(wrong: dict[str, Any], t
     assert malformed(wrong).startswith(told)
     assert portable(wrong, 1).invalid == malformed(wrong)
     assert malformed(template()) == ""
+
+
+def _asking(cpu: object, memory: object, **more: object) -> dict[str, object]:
+    return {"resources": {"requests": {"cpu": cpu, "memory": memory}}, **more}
+
+
+@pytest.mark.parametrize(
+    ("spec", "cpus", "gib"),
+    [
+        pytest.param({"containers": [_asking("500m", "2Gi")]}, "0.5", "2", id="one container"),
+        pytest.param(
+            {"containers": [_asking(2, "1Gi"), _asking(1, "1Gi")]}, "3", "2", id="together"
+        ),
+        pytest.param(
+            {
+                "containers": [_asking(1, "1Gi")],
+                "initContainers": [_asking(4, "512Mi"), _asking(1, "1Gi", restartPolicy="Always")],
+            },
+            "4",
+            "2",
+            id="a larger init step, and a sidecar",
+        ),
+        pytest.param(
+            {"containers": [{"resources": {"limits": {"cpu": 8}}}]}, "8", "0", id="limits stand in"
+        ),
+        pytest.param({"containers": [_asking("much", None)]}, "0", "0", id="what nobody can read"),
+        pytest.param({}, "0", "0", id="nothing"),
+    ],
+)
+def test_what_the_scheduler_keeps_for_a_pod(spec: dict[str, object], cpus: str, gib: str) -> None:
+    found = portable({"spec": spec}, 1)
+    assert found.requests == Beside(Decimal(cpus), Decimal(gib))
+    assert (found.requests is NOTHING_BESIDE) == (cpus == gib == "0")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from overspill.kube.home import HomeOptions, KubeHome
+from overspill.kube.home import SOON_S, HomeOptions, KubeHome
 from overspill.kube.resources import NODE_LEASES
 from overspill.ports import NodeState, PodState
 from overspill.testing.fakeapi import FakeApi
@@ -19,6 +19,8 @@ PODS = "/api/v1/namespaces/team-a/pods"
 async def home(api: FakeApi, clock: FakeClock) -> AsyncIterator[KubeHome]:
     home = KubeHome(api, clock, HomeOptions(node_selector="pool=gpu"))
     task = asyncio.create_task(home.run())
+    await clock.settle()
+    await clock.advance(SOON_S)  # other people's pods are listed after the nodes
     await clock.settle()
     yield home
     task.cancel()
@@ -83,6 +85,38 @@ async def test_which_pods_are_kept(api: FakeApi, clock: FakeClock, home: KubeHom
     await clock.settle()
     kept = sorted(p.name for p in home.pods())
     assert kept == ["ours-done", "ours-unbound", "theirs-on-gpu"]
+
+
+async def test_what_takes_cpu_and_memory_of_a_gpu_node_is_kept_too(
+    api: FakeApi, clock: FakeClock, home: KubeHome
+):
+    await api.put("/api/v1/nodes/n1", node())
+    await clock.settle()
+    plain = pod(0)
+    plain["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "3", "memory": "1Gi"}}
+    await api.put(f"{PODS}/collector", plain)
+    await api.put(f"{PODS}/elsewhere", pod(0, node="cpu-7"))
+    await clock.settle()
+    (found,) = home.pods()
+    assert (found.name, found.node, found.gpus) == ("collector", "n1", 0)
+    assert found.requests == {"cpu": "3", "memory": "1073741824"}
+    await api.remove(f"{PODS}/collector")
+    await clock.settle()
+    assert home.pods() == []
+
+
+async def test_pods_of_a_node_that_is_heard_of_late_come_with_the_next_list(
+    api: FakeApi, clock: FakeClock, home: KubeHome
+):
+    await api.put(f"{PODS}/collector", pod(0))
+    await clock.settle()
+    await api.put("/api/v1/nodes/n1", node())
+    await clock.settle()
+    assert home.pods() == []
+    await clock.advance(70)
+    await api.end_watches()
+    await clock.settle()
+    assert [p.name for p in home.pods()] == ["collector"]
 
 
 async def test_a_foreign_pod_that_ends_gives_its_gpus_back(

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from overspill.core.offer import Offer
+from overspill.core.offer import Beside, Offer
 from overspill.core.vocabulary import CapacityType, InterconnectClass, TrustTier
 from overspill.ports import NodeState, PodState
 from overspill.providers.in_cluster import InCluster
@@ -180,3 +180,55 @@ async def test_closing_frees_what_was_reserved() -> None:
 
     [offer] = await provider.offers(None)
     assert offer.gpu_count == 8
+
+
+ALLOCATABLE = {"nvidia.com/gpu": "8", "cpu": "63500m", "memory": "256Gi"}
+
+
+def asking(cpu: str, gib: int, **changes: object) -> PodState:
+    requests = {"cpu": cpu, "memory": str(gib * 2**30)}
+    return pod_of(requests=requests, **{"gpus": 0, **changes})
+
+
+@pytest.mark.parametrize(
+    ("pods", "room"),
+    [
+        pytest.param([], ("63.5", 256), id="an empty node"),
+        pytest.param([asking("3.5", 16)], ("60", 240), id="a pod without GPUs takes of it"),
+        pytest.param([asking("4", 6, phase="Succeeded")], ("63.5", 256), id="an ended one not"),
+        pytest.param(
+            [asking("1", 1, name="a"), asking("2", 2, name="b", gpus=1)],
+            ("60.5", 253),
+            id="they add up",
+        ),
+        pytest.param(
+            [asking("4", 8, node="", labels={"overspill.dev/planned-node": "n1"})],
+            ("59.5", 248),
+            id="our waiting pod takes of its planned node",
+        ),
+    ],
+)
+async def test_tells_the_cpu_and_memory_that_are_left(
+    pods: list[PodState], room: tuple[str, int]
+) -> None:
+    found = await offers_of(FakeHome([gpu_node(allocatable=ALLOCATABLE)], pods))
+    offer = found["n1"]
+    assert offer.beside_total == Beside(Decimal("63.5"), Decimal(256))
+    assert offer.beside_free == Beside(Decimal(room[0]), Decimal(room[1]))
+
+
+async def test_a_child_just_opened_takes_its_cpu_and_memory_at_once() -> None:
+    home = FakeHome([gpu_node(allocatable=ALLOCATABLE)])
+    provider = InCluster(home_account(), FakeApi(), home, ManualClock(), CLUSTER_ID)
+    resources = {"requests": {"cpu": "13500m", "memory": "56Gi"}}
+    template = {"spec": {"containers": [{"name": "c", "image": "x", "resources": resources}]}}
+
+    await provider.open(home_request(template=template))
+
+    [offer] = await provider.offers(None)
+    assert offer.beside_free == Beside(Decimal(50), Decimal(200))
+
+
+async def test_a_node_that_does_not_tell_what_it_has_limits_nobody() -> None:
+    offer = (await offers_of(FakeHome([gpu_node()], [asking("4", 8)])))["n1"]
+    assert (offer.beside_free, offer.beside_total) == (None, None)

@@ -49,6 +49,7 @@ NOT_SPOKEN = (
     ("no money on a create", "dispersed", "the sandbox knows no refusal for it: undocumented"),
     ("a clock that is wrong", "others than dispersed", "no other market signs with a time"),
     ("delete refused while not active", "all here", "no market of ours is known to (Fluence is)"),
+    ("a gateway that lies, floods, breaks off", "akash", "met by who reads a log: in tests/providers"),
 )
 """Failures that are left out, and why."""
 
@@ -142,6 +143,9 @@ _OWN: dict[str, Own] = {
 }
 _AKASH = ("no_bids", "late_bid", "bid_closes", "reclaiming", "manifest_refused")
 """Actions that stand among the shared ones and are Akash's alone."""
+
+LOG_READERS = frozenset({"gateway_elsewhere", "log_breaks", "log_floods"})
+"""Actions that strike only who reads a log, which the operator never does."""
 
 _KEYLESS = {"price_rises", "no_features"}
 """Asked for where no lease is named."""

@@ -49,7 +49,7 @@ NOT_SPOKEN = (
     ("no money on a create", "dispersed", "the sandbox knows no refusal for it: undocumented"),
     ("a clock that is wrong", "others than dispersed", "no other market signs with a time"),
     ("delete refused while not active", "all here", "no market of ours is known to (Fluence is)"),
-    ("a gateway that lies or breaks off", "akash", "only who reads a log meets it (tests/providers)"),
+    ("a gateway that lies, breaks off", "akash", "met by readers of logs (tests/providers)"),
 )
 """Failures that are left out, and why."""
 

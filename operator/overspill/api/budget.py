@@ -59,8 +59,8 @@ class GPUBudgetStatus(ApiModel):
 
 
 class GPUBudget(Resource):
-    """Dollars that the jobs of a namespace may spend per period. A job is placed only when its
-    cost fits beside what is spent and spoken for.
+    """Dollars that the jobs of a namespace may spend per period, at markets and on pools that an
+    autoscaler grows. A job is placed only when its cost fits beside what is spent and spoken for.
     """
 
     kind: Literal["GPUBudget"] = "GPUBudget"

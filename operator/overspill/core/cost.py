@@ -24,7 +24,7 @@ class JobCost:
 
     spent_usd: Decimal
     committed_usd: Decimal
-    """What rented leases may still cost at most, beyond what they have cost."""
+    """What leases that are paid may still cost at most, beyond what they have cost."""
     projected_usd: Decimal | None
     """Spent at the end, by the user's own estimate of the work."""
     reference_usd: Decimal | None
@@ -69,8 +69,8 @@ def spent_usd(job: Job, leases: Iterable[Lease], now: datetime) -> Decimal:
 
 
 def committed_usd(lease: Lease, now: datetime) -> Decimal:
-    """What a rented lease may still cost; nothing is committed to anybody at home."""
-    if lease.is_home or lease.state is LeaseState.CLOSED:
+    """What a lease may still cost; nothing is committed to anybody on our own nodes."""
+    if lease.is_own or lease.state is LeaseState.CLOSED:
         return Decimal(0)
     return max(Decimal(0), lease.max_total_usd - lease.cost_usd(now))
 

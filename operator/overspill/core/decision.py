@@ -62,5 +62,7 @@ class Decision:
     home_node: str = ""
     max_usd_per_hour: Decimal | None = None
     """What the lease may cost per hour at most; `hard_deadline` keeps the cap at this rate."""
+    finish_at_risk: str = ""
+    """Why only luck can keep the finish-by: the money does not buy the reliable way to it."""
     generation: int | None = None
     """The generation of the job that it was made for; None: not known."""

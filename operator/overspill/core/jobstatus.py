@@ -271,8 +271,15 @@ def _negatives(facts: Facts) -> list[tuple[Condition, Told]]:
             told.append((Condition.NODE_LOST, ("True", Reason.NODE_HEARTBEAT_STOPPED.value, why)))
         if reason is ClosingReason.BUDGET_EXCEEDED:
             told.append((Condition.BUDGET_EXCEEDED, ("True", Reason.CEILING_REACHED.value, "")))
-    if decision is None:
-        return told
+    return [*told, *(_risk_as_before(facts) if decision is None else _doubts(decision))]
+
+
+def _doubts(decision: Decision) -> list[tuple[Condition, Told]]:
+    """What the last decision says against the job's promise, its money or its template."""
+    told: list[tuple[Condition, Told]] = []
+    if decision.finish_at_risk:
+        word = ("True", Reason.FINISH_NOT_COVERED.value, decision.finish_at_risk)
+        told.append((Condition.DEADLINE_AT_RISK, word))
     if decision.reason in (Reason.DEADLINE_UNREACHABLE, Reason.DEADLINE_PASSED):
         told.append((Condition.DEADLINE_AT_RISK, ("True", str(decision.reason), decision.message)))
     if decision.reason in (Reason.PRICE_ABOVE_CAP, Reason.BUDGET_TOO_SMALL):
@@ -284,6 +291,16 @@ def _negatives(facts: Facts) -> list[tuple[Condition, Told]]:
             (Condition.NOT_BURSTABLE, ("True", Reason.TEMPLATE_NOT_PORTABLE.value, message))
         )
     return told
+
+
+def _risk_as_before(facts: Facts) -> list[tuple[Condition, Told]]:
+    """What it risks where it runs stays told after a restart, until it is decided about anew."""
+    old = facts.job.condition(Condition.DEADLINE_AT_RISK)
+    if old is None or old.get("reason") != Reason.FINISH_NOT_COVERED or old["status"] != "True":
+        return []
+    if current_lease(facts.leases) is None:
+        return []
+    return [(Condition.DEADLINE_AT_RISK, ("True", old["reason"], old.get("message", "")))]
 
 
 _NEAR = "the job nears its ceiling: it was told to checkpoint and will be closed before it"

@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from overspill.core.offer import Offer
-from overspill.core.vocabulary import ClosingReason, LeaseState
+from overspill.core.vocabulary import CapacityType, ClosingReason, LeaseState
 from overspill.core.workload import LeaseRequest
 
 PREFIX = "gl"
@@ -108,6 +108,14 @@ class Lease:
     conditions: tuple[Mapping[str, str], ...] = field(default=())
     resolution: str = ""
     """A person's word on an Uncertain lease: `ABSENT`, or `ADOPT` and the market's id."""
+
+    @property
+    def is_own(self) -> bool:
+        """On nodes of ours: charged at an internal rate, paid to nobody.
+
+        A pool that an autoscaler grows is home too, but its nodes are somebody's bill.
+        """
+        return self.is_home and self.offer.capacity_type is CapacityType.OWN
 
     @property
     def key(self) -> str:

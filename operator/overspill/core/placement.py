@@ -31,9 +31,15 @@ from overspill.core.placement_moves import (
     saving_of,
     would_be_late,
 )
-from overspill.core.placement_options import RELIABLE
 from overspill.core.placement_policy import Advice, Advisor
 from overspill.core.placement_ranking import Ranker, Ranking
+from overspill.core.placement_reserve import (
+    RELIABLE,
+    Watched,
+    at_risk_h,
+    has_promise,
+    is_reliable,
+)
 from overspill.core.placement_room import ROOM_TIME, Rooms
 from overspill.core.placement_search import Fit, Search
 from overspill.core.pricing import hours, terms_of
@@ -118,7 +124,7 @@ class _Plan:
         search = Search(
             case, needs_of(case.job, sla, case.facts), terms, case.allowance, self._money
         )
-        ranking = self._ranker.ranking(search.needs, terms, search.max_loss)
+        ranking = self._ranked(search)
         for index, candidate in enumerate(ranking):
             found = search.attempt(candidate)
             if isinstance(found, Fit):
@@ -137,6 +143,16 @@ class _Plan:
             return self._follow(search, ranking, advice, index)
         ranking.outrank(search.losers, index)
         return self._placed(search, found)
+
+    def _ranked(self, search: Search) -> Ranking:
+        """The ranking for a search, in which it also finds what its finish-by is kept with."""
+        ranking = self._ranker.ranking(search.needs, search.terms, search.max_loss)
+        case, terms = search.case, search.terms
+        if has_promise(case, terms):
+            at_risk = at_risk_h(case, terms) if self._advisor.is_asked(case, terms) else None
+            past = self._snapshot.past
+            search.watched = Watched(lambda: ranking.reliable, past, at_risk)
+        return ranking
 
     def _advised(self, search: Search, ranking: Ranking, found: Fit) -> Advice | None:
         """The policy's word, where it has one that is not `found` itself.
@@ -196,7 +212,7 @@ class _Plan:
         while a place that nobody takes back would have it.
         """
         search = self._search(case)
-        ranking = self._ranker.ranking(search.needs, search.terms, search.max_loss)
+        ranking = self._ranked(search)
         fitting = [c for c in ranking if not c.is_home and search.fits(c)]
         is_backed = any(c.offer.capacity_type in RELIABLE for c in fitting)
         if case.job.finish_by is not None and not is_backed:
@@ -226,6 +242,7 @@ class _Plan:
             max_usd_per_hour=ceiling.max_usd_per_hour,
             hard_deadline=self._hard_deadline(case, ceiling),
             home_node=fit.nodes[0].offer.offer_id if len(fit.nodes) == 1 else "",
+            finish_at_risk="" if is_reliable(fit.candidate) else search.finish_at_risk,
         )
 
     def _commit(self, search: Search, fit: Fit) -> tuple[Ceiling, Offer]:
@@ -242,7 +259,7 @@ class _Plan:
         if candidate.rented is not None:
             candidate.rented.take(needs)
         namespace = search.case.job.ref.namespace
-        self._money.spend(namespace, offer, ceiling, is_home=candidate.is_home)
+        self._money.spend(namespace, offer, ceiling, is_own=candidate.stand.is_own)
         return ceiling, offer
 
     def _hard_deadline(self, case: Case, ceiling: Ceiling) -> datetime | None:

@@ -29,6 +29,7 @@ from overspill.core.pricing import (
     start_time,
 )
 from overspill.core.reasons import Reason
+from overspill.core.vocabulary import CapacityType
 
 Preference = tuple[int, int, bool]
 """Capacity type, model, fabric: what goes before the price."""
@@ -91,6 +92,8 @@ class Stand:
     place: Place
     size: int
     """How many offers it stands for."""
+    is_own: bool
+    """Nodes of ours: no dollars leave. A pool that an autoscaler grows is home, but paid."""
     is_limited: bool
     """Its account has limits of its own."""
     dearer: Key
@@ -154,6 +157,7 @@ def stand_of(place: Pool | Rented, market: Market, needs: Needs) -> Stand:
         (pool is None, offer.provider, offer.offer_id),
         place_of(offer, is_home=pool is not None),
         len(pool.nodes) if pool else 1,
+        pool is not None and offer.capacity_type is CapacityType.OWN,
         _is_limited(market),
         (offer.provider, Reason.COSTS_MORE, offer.gpu_model),
         (offer.provider, Reason.LESS_PREFERRED, offer.gpu_model),

@@ -119,11 +119,11 @@ class Money:
             return Refusal(Reason.PROVIDER_LIMIT, told, clears=True)
         return left if total is None else min(total, left)
 
-    def spend(self, namespace: str, offer: Offer, ceiling: Ceiling, *, is_home: bool) -> None:
-        """Reserves what the new lease may cost. Home is charged, but leaves no money."""
-        committed = Decimal(0) if is_home else ceiling.max_total or Decimal(0)
+    def spend(self, namespace: str, offer: Offer, ceiling: Ceiling, *, is_own: bool) -> None:
+        """Reserves what the new lease may cost. Our own nodes are charged, but no money leaves."""
+        committed = Decimal(0) if is_own else ceiling.max_total or Decimal(0)
         self._use(offer.provider, offer.price_usd_per_hour, committed)
-        if namespace in self._budgets and not is_home:
+        if namespace in self._budgets and not is_own:
             self._budgets[namespace] = [free - committed for free in self._budgets[namespace]]
 
     def _use(self, account: str, price: Decimal, committed: Decimal) -> None:
@@ -150,8 +150,12 @@ class Bill(Protocol):
 def afford(allowance: Allowance, free: Decimal | None, bill: Bill) -> Refusal | Decimal | None:
     """The money a lease may use in all (None: unlimited), or why it is too little.
 
-    `free` is what the namespace's budget leaves for rented places, None at home.
+    `free` is what the namespace's budget leaves for what is paid, None on our own nodes. A lease
+    without a cap of its job's own could take all of it: it is not opened on a budget.
     """
+    if free is not None and allowance.left is None:
+        told = "the namespace has a GPUBudget, and the job no spec.budget.maxTotalUSD to take of it"
+        return Refusal(Reason.BUDGET_MISSING, told)
     if allowance.max_hourly is not None and bill.price > allowance.max_hourly:
         told = f"{usd(bill.price)} USD/h is above spec.budget.maxHourlyUSD "
         return Refusal(Reason.PRICE_ABOVE_CAP, told + usd(allowance.max_hourly))

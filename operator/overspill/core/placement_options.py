@@ -13,6 +13,7 @@ from decimal import Decimal
 from overspill.core.lease import Lease
 from overspill.core.placement_candidate import Candidate
 from overspill.core.placement_moves import allowance_to_move
+from overspill.core.placement_reserve import RELIABLE
 from overspill.core.placement_search import Fit, Search
 from overspill.core.policy import Option
 from overspill.core.policy_learn import Studied, share
@@ -21,9 +22,6 @@ from overspill.core.policy_past import Gang, Past, Place, Track
 from overspill.core.pricing import Quote
 from overspill.core.reasons import Reason
 from overspill.core.vocabulary import CapacityType
-
-RELIABLE = (CapacityType.RESERVED, CapacityType.ON_DEMAND)
-"""What the administrator of an account calls so is not taken back; the past must agree."""
 
 STEADY = (*RELIABLE, CapacityType.OWN)
 """Free ones are taken by others, but what we hold is not."""

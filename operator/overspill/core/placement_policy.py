@@ -16,13 +16,13 @@ from overspill.core.placement_candidate import Candidate
 from overspill.core.placement_case import Case
 from overspill.core.placement_options import Ground, Spot, gang_of, held_spot, spots_of
 from overspill.core.placement_ranking import Ranking
+from overspill.core.placement_reserve import at_risk_h
 from overspill.core.placement_search import Fit, Search
 from overspill.core.policy import NET, Answer, Question, choose
 from overspill.core.policy_knowledge import Knowledge, Setting
 from overspill.core.policy_learn import learnt, round_up, rounded, seen_enough
 from overspill.core.policy_past import Past, Place
-from overspill.core.pricing import Terms, hours, quote, span
-from overspill.core.sla import SlaClass
+from overspill.core.pricing import Terms, quote, span
 from overspill.core.snapshot import Snapshot
 from overspill.core.statusparts import usd
 
@@ -154,18 +154,10 @@ class Advisor:
             until_next=self._past.step / timedelta(hours=1),
             held=held.place.label if held else None,
             start_left=starts / timedelta(hours=1),
-            at_risk=_at_risk(search),
+            at_risk=float(at_risk_h(search.case, search.terms)),
         )
 
     def _safe_until(self, question: Question, cold: float) -> datetime:
         """Until when waiting can go on without risking the deadline."""
         spare = question.time - question.work - cold - question.at_risk
         return self._now + timedelta(hours=max(0.0, spare))
-
-
-def _at_risk(search: Search) -> float:
-    """Hours of work a loss destroys at most, and those in which nobody notices it."""
-    case, terms = search.case, search.terms
-    unnoticed = hours((case.sla or SlaClass("")).heartbeat_grace)
-    destroyed = terms.work_h if terms.interval_h is None else min(terms.interval_h, terms.work_h)
-    return float(destroyed + unnoticed)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from itertools import pairwise
 from operator import itemgetter
 
@@ -17,6 +18,7 @@ from overspill.core.filters import Market, Needs, Refusal, refusal
 from overspill.core.placement_candidate import Candidate, Kind, Preference, Stand, Work, stand_of
 from overspill.core.placement_capacity import Capacity, Pool
 from overspill.core.placement_losers import Losers, Shared
+from overspill.core.placement_reserve import RELIABLE
 from overspill.core.policy_past import losses_of
 from overspill.core.pricing import Terms, cut_price, span
 from overspill.core.reasons import Reason
@@ -87,6 +89,13 @@ class Ranking:
         if found is None:
             found = self._made[index] = self._kind.candidate(self._stands[index])
         return found
+
+    @cached_property
+    def reliable(self) -> tuple[Candidate, ...]:
+        """The candidates that are not taken back, whose finish needs least money first."""
+        work, kind = self._kind.work, self._kind
+        found = [s for s in self._field.stands if s.offer.capacity_type in RELIABLE]
+        return tuple(map(kind.candidate, sorted(found, key=lambda s: s.needed(work, None))))
 
     def at_home(self) -> Iterator[Candidate]:
         """The candidates of this cluster, best first."""

@@ -16,6 +16,13 @@ from overspill.core.placement_capacity import Node, Pool
 from overspill.core.placement_case import Case
 from overspill.core.placement_losers import Losers
 from overspill.core.placement_money import Allowance, Money, afford
+from overspill.core.placement_reserve import (
+    NOTHING,
+    Reserve,
+    Watched,
+    is_reliable,
+    reserve_of,
+)
 from overspill.core.pricing import Terms
 from overspill.core.reasons import Reason
 from overspill.core.vocabulary import CapacityType
@@ -38,6 +45,14 @@ class Fit:
     total: Decimal | None
 
 
+_FOR_MONEY = (
+    Reason.BUDGET_TOO_SMALL,
+    Reason.NAMESPACE_BUDGET_EXHAUSTED,
+    Reason.BURST_NOT_YET,
+)
+"""Refusals of a place that could be had, were there money or a little patience."""
+
+
 @dataclass(slots=True)
 class Search:
     """What one job asks, and what was learnt while looking for its place."""
@@ -50,6 +65,11 @@ class Search:
     losers: Losers = field(default_factory=Losers)
     home_is_busy: bool = False
     wait_until: datetime | None = None
+    watched: Watched | None = None
+    """What its finish-by is kept with; None: it has none that can be reckoned with."""
+    finish_at_risk: str = ""
+    """Why its money does not buy the reliable way to the finish-by."""
+    _known_reserve: Reserve | None = None
     hours_left: float = inf
     """Until the finish-by."""
 
@@ -69,8 +89,8 @@ class Search:
         why = self._recently_refused(candidate) or self._too_late(candidate)
         if why is not None:
             return why
-        free = None if stand.pool else self.money.free(self.case.job.ref.namespace)
-        total = afford(self.allowance, free, candidate)
+        free = None if stand.is_own else self.money.free(self.case.job.ref.namespace)
+        total = self._kept(candidate, afford(self.allowance, free, candidate))
         if isinstance(total, Refusal):
             return total
         if stand.is_limited:
@@ -87,6 +107,33 @@ class Search:
     def fits(self, candidate: Candidate) -> bool:
         """Whether the job could have it now."""
         return isinstance(self.attempt(candidate), Fit)
+
+    def _kept(
+        self, candidate: Candidate, money: Decimal | Refusal | None
+    ) -> Decimal | Refusal | None:
+        """The money, unless the place would risk what is kept for the way to the finish-by."""
+        if self.watched is None or money is None or isinstance(money, Refusal):
+            return money
+        if is_reliable(candidate):
+            return money
+        reserve = self._reserve(self.watched)
+        self.finish_at_risk = reserve.warning(money)
+        if self.watched.at_risk_h is None:
+            return money
+        return reserve.refusal(candidate, self.watched.at_risk_h, money) or money
+
+    def _reserve(self, watched: Watched) -> Reserve:
+        """Worked out once, where somebody asks."""
+        if self._known_reserve is None:
+            could = (c for c in watched.reliable() if self._could_finish_at(c))
+            place = next(could, None)
+            self._known_reserve = reserve_of(place, watched.past) if place else NOTHING
+        return self._known_reserve
+
+    def _could_finish_at(self, candidate: Candidate) -> bool:
+        """Whether nothing but money, or patience, keeps the job from that reliable place now."""
+        found = self.attempt(candidate)
+        return isinstance(found, Fit) or found.reason in _FOR_MONEY
 
     def _recently_refused(self, candidate: Candidate) -> Refusal | None:
         excluded, offer = self.case.facts.excluded_offers, candidate.offer

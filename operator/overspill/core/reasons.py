@@ -37,6 +37,8 @@ class Reason(StrEnum):
     NO_SUCH_GPU = "NoSuchGPU"
     PRICE_ABOVE_CAP = "PriceAboveCap"
     BUDGET_TOO_SMALL = "BudgetTooSmall"
+    KEPT_FOR_FINISH = "KeptForFinish"
+    FINISH_NOT_COVERED = "FinishNotCovered"
     BUDGET_MISSING = "BudgetMissing"
     NAMESPACE_BUDGET_EXHAUSTED = "NamespaceBudgetExhausted"
     DEADLINE_PASSED = "DeadlinePassed"

@@ -23,10 +23,10 @@ FORGOTTEN_AFTER_S = 120.0
 async def reserve(engine: Engine, lease: Lease) -> bool:
     """Reserves the lease's cap in every budget of its namespace; False when one has too little.
 
-    Home is charged at an internal rate and takes no dollars out of a budget. Raises Conflict when
-    somebody else wrote the budget meanwhile: the decision is dropped.
+    Our own nodes are charged at an internal rate and take no dollars out of a budget; nodes of a
+    pool do. Raises Conflict when somebody else wrote the budget meanwhile: the decision is dropped.
     """
-    if lease.is_home:
+    if lease.is_own:
         return True
     for budget in _of_namespace(engine, lease.namespace):
         if any(r.lease == lease.name for r in budget.reservations):

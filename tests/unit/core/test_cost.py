@@ -9,7 +9,7 @@ import pytest
 from overspill.core.cost import committed_usd, gpu_hours, job_cost, reference_usd, spent_usd
 from overspill.core.job import Attempt, Job
 from overspill.core.lease import Lease
-from overspill.core.vocabulary import LeaseState
+from overspill.core.vocabulary import CapacityType, LeaseState
 from overspill.testing.placing import HOUR, NOW, make_job, make_lease, node, rent, usd
 
 JOB = make_job(gpus=2, work=10 * HOUR, progress_percent=50)
@@ -59,9 +59,11 @@ def test_everything_spent_is_counted_once(job: Job, leases: list[Lease], spent: 
     assert spent_usd(job, leases, NOW) == usd(spent)
 
 
-def test_a_rented_lease_commits_what_it_may_still_cost_and_home_commits_nothing() -> None:
+def test_a_paid_lease_commits_what_it_may_still_cost_and_our_own_nodes_nothing() -> None:
     assert committed_usd(lease(), NOW) == usd(97)
-    assert committed_usd(lease(is_home=True), NOW) == 0
+    assert committed_usd(lease(is_home=True), NOW) == usd(97), "a node that an autoscaler added"
+    own = replace(lease().offer, capacity_type=CapacityType.OWN)
+    assert committed_usd(lease(is_home=True, offer=own), NOW) == 0
     assert committed_usd(closed(1, "2"), NOW) == 0
 
 

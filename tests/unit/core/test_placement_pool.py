@@ -5,12 +5,24 @@ from datetime import timedelta
 from typing import Any
 
 from overspill.core.decision import Action, Decision
+from overspill.core.job import Job
 from overspill.core.offer import Offer
 from overspill.core.placement import plan
 from overspill.core.reasons import Reason
+from overspill.core.sla import Budget
 from overspill.core.snapshot import GrownPool, JobFacts
-from overspill.core.vocabulary import CapacityType
-from overspill.testing.placing import ACCOUNTS, HOME, HOUR, NOW, make_job, node, usd, world
+from overspill.core.vocabulary import CapacityType, LeaseState
+from overspill.testing.placing import (
+    ACCOUNTS,
+    HOME,
+    HOUR,
+    NOW,
+    make_job,
+    make_lease,
+    node,
+    usd,
+    world,
+)
 
 BOOT = timedelta(minutes=4)
 POOL = replace(
@@ -83,3 +95,47 @@ def test_each_new_node_is_sold_once() -> None:
     accounts = {**ACCOUNTS, "burst": POOL}
     found = plan(world(jobs, NEW, accounts=accounts), NOW)
     assert [d.home_node for d in found] == ["burst-new-1", "burst-new-2", ""]
+
+
+def planned(*jobs: Job, offers: list[Offer], left: str) -> list[Decision]:
+    accounts = {**ACCOUNTS, "burst": POOL}
+    budgets = (Budget("team", "gpu", usd(left)),)
+    return list(plan(world(jobs, offers, accounts=accounts, budgets=budgets), NOW))
+
+
+def keen(name: str, cap: str | None) -> Job:
+    job = make_job(name, work=2 * HOUR, **KEEN)
+    return replace(job, max_total_usd=None if cap is None else usd(cap))
+
+
+def test_a_node_that_must_be_paid_takes_of_the_budget_what_it_may_cost() -> None:
+    first, second = planned(keen("a", "30"), keen("b", "30"), offers=NEW, left="31")
+    assert (first.action, first.max_total_usd) == (Action.PLACE, usd(30))
+    assert second.action is Action.WAIT
+    assert Reason.NAMESPACE_BUDGET_EXHAUSTED in {r.reason for r in second.rejected}
+
+
+def test_our_own_nodes_take_nothing_of_it() -> None:
+    (found,) = planned(keen("a", None), offers=[node("own", 8)], left="0.01")
+    assert (found.action, found.max_total_usd) == (Action.PLACE, None)
+
+
+def test_on_a_budget_nothing_is_grown_for_a_job_without_a_cap() -> None:
+    (found,) = planned(keen("a", None), offers=NEW, left="100")
+    assert (found.action, found.reason) == (Action.REFUSE, Reason.BUDGET_MISSING)
+    assert "spec.budget.maxTotalUSD" in found.message
+
+
+def test_without_a_budget_it_is_as_before() -> None:
+    assert decided(*NEW, max_total_usd=None).action is Action.PLACE
+
+
+def test_an_open_lease_on_a_pool_is_spoken_for_before_the_budget_shows_it() -> None:
+    runs = keen("a", "30")
+    lease = make_lease(runs, NEW[0], LeaseState.ACTIVE, is_home=True, max_total_usd=usd(30))
+    accounts = {**ACCOUNTS, "burst": POOL}
+    budgets = (Budget("team", "gpu", usd(40)),)
+    seen = world([keen("b", "30")], NEW, accounts=accounts, budgets=budgets, leases=(lease,))
+    (found,) = plan(seen, NOW)
+    assert found.max_total_usd is not None
+    assert found.max_total_usd < usd(13), "2 USD of the 30 are spent, 28 are still spoken for"

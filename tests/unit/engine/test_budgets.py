@@ -8,7 +8,7 @@ import pytest
 from overspill.core.errors import Conflict
 from overspill.core.lease import Lease
 from overspill.core.sla import Budget
-from overspill.core.vocabulary import LeaseState
+from overspill.core.vocabulary import CapacityType, LeaseState
 from overspill.engine import budgets
 from overspill.engine.budgets import FORGOTTEN_AFTER_S
 from overspill.ports import BudgetStatus
@@ -79,6 +79,19 @@ async def test_home_takes_no_dollars(world: World) -> None:
     world.put(budget(limit=1))
     assert await budgets.reserve(world.engine, make_lease(JOB, node("n1", 8), LeaseState.PLANNED))
     assert world.cluster.changes == []
+
+
+async def test_a_node_of_a_pool_does_and_what_it_cost_is_spent(world: World) -> None:
+    world.put(budget())
+    pool = replace(node("new-1", 1), capacity_type=CapacityType.ON_DEMAND)
+    grown = make_lease(JOB, pool, LeaseState.PLANNED, max_total_usd=Decimal(30))
+    assert grown.is_home
+    assert await budgets.reserve(world.engine, grown)
+    assert shown(world).committed_usd == 30
+    world.put(replace(grown, state=LeaseState.CLOSED, billed_usd=Decimal("1.50")))
+    await budgets.settle(world.engine)
+    found = shown(world)
+    assert (found.spent_usd, found.committed_usd) == (Decimal("1.50"), 0)
 
 
 async def test_what_a_closed_lease_cost_is_spent_and_the_rest_goes_back(world: World) -> None:

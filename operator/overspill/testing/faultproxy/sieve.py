@@ -7,7 +7,6 @@ state and, restarted, is shown the lists of an earlier one; then it catches up. 
 end state and how often each market made and ended something.
 """
 
-import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -135,7 +134,7 @@ class Striker:
             self.snapshot = await self._world.proxies.snapshot_now(API)
         if record.state == self._checkpoint.died:
             self.has_struck = True
-            os.kill(self._world.operator.pid, signal.SIGKILL)
+            self._world.operator.send(signal.SIGKILL)  # nothing, should it be dead already
 
 
 def stale(world: World, reference: Reference, checkpoint: Checkpoint, number: int) -> None:

@@ -20,6 +20,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from overspill.sandbox.app import SandboxApp
 
+_USES = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH)
+
 
 @dataclass
 class Chain:
@@ -44,9 +46,18 @@ def _entry(pem: str, state: str) -> dict[str, object]:
 
 
 def own_certificate(folder: Path, account: str, days: int = 30) -> tuple[str, ssl.SSLContext]:
-    """A certificate as providers make them, as PEM, and the server's side of it."""
+    """A certificate with all that those of `provider-services tx cert generate server` have.
+
+    As PEM, and the server's side of it.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, account)])
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, account),
+            x509.NameAttribute(x509.ObjectIdentifier("2.23.133.2.6"), "v0.0.1"),
+        ]
+    )
+    host = x509.DNSName("provider.example")
     now = dt.datetime.now(dt.UTC)
     usage = x509.KeyUsage(
         digital_signature=False,
@@ -69,7 +80,9 @@ def own_certificate(folder: Path, account: str, days: int = 30) -> tuple[str, ss
         .not_valid_after(now + dt.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage, critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(_USES), critical=False)
+        .add_extension(x509.NameConstraints([host], None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([host]), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = built.public_bytes(serialization.Encoding.PEM).decode()

@@ -30,6 +30,11 @@ GOODBYE_S = 2.0
 """For the answer to our leaving."""
 _SWITCHED = 101
 _LEASE_NOT_FOUND = 4001
+_CODES = {
+    4000: "no pod runs there, or it failed itself",
+    _LEASE_NOT_FOUND: "it knows no such lease",
+    4002: "its cluster cannot be asked",
+}
 _OVER = frozenset({1000, 1001, 1005})
 """Close codes of a log that is over. Mostly the gateway just hangs up."""
 
@@ -147,7 +152,8 @@ class Gateway:
 
     def _broken(self, code: int) -> ProviderError:
         kind = LeaseNotFound if code == _LEASE_NOT_FOUND else Unavailable
-        return kind(self._words(f"it ended the log with code {code}"), provider=self.account)
+        why = _CODES.get(code, "it ended the log")
+        return kind(self._words(f"{why} (code {code})"), provider=self.account)
 
     def _failed(self, why: str) -> Unavailable:
         return Unavailable(self._words(why), provider=self.account)

@@ -303,6 +303,23 @@ class ProviderStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldProvider:
+    """Puts our finalizer on a GPUProvider before anything is sent to its account.
+
+    Raises Conflict when it is being deleted: then nothing may be sent.
+    """
+
+    account: ProviderAccount
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseProvider:
+    """Takes it off, on the resource_version it was decided on: no open lease needs the account."""
+
+    account: ProviderAccount
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetStatus:
     """Status write of a GPUBudget by compare-and-swap: reservations of open leases, spent."""
 
@@ -346,6 +363,8 @@ Change = (
     | JobStatus
     | DeleteJob
     | ProviderStatus
+    | HoldProvider
+    | ReleaseProvider
     | BudgetStatus
     | ClassStatus
     | Event

@@ -16,6 +16,7 @@ TRUTH_FINDS = Counter("overspill_truth_finds", "Changes that only the truth LIST
 ORPHANS = Counter("overspill_orphans_ended", "Orphans ended by the sweep.", ["provider"])
 SWEEP_STOPPED = Gauge("overspill_sweep_stopped", "1 while the sweep's breaker holds.", ["provider"])
 FAILOVER_STOPPED = Gauge("overspill_failover_stopped", "1 while the loss breaker holds.")
+STRANDED_LEASES = Gauge("overspill_leases_stranded", "Open leases that nobody can close.")
 BALANCE_USD = Gauge("overspill_provider_balance_usd", "Money left in the account.", ["provider"])
 RUNWAY_SECONDS = Gauge(
     "overspill_provider_runway_seconds", "How long the balance lasts; +Inf: unknown.", ["provider"]

@@ -36,6 +36,7 @@ ALLOWED = [
     *_asks("get list watch delete", "gpujobs.overspill.dev"),
     *_asks("get list watch create patch delete", "gpuleases.overspill.dev"),
     *_asks("get list watch", *OURS),
+    *_asks("patch", "gpuproviders.overspill.dev"),  # finalizers alone: see test_provider_removal
     *_asks("list watch", "nodes", "pods"),
     *_asks(
         "patch",
@@ -59,7 +60,8 @@ REFUSED = [
     *_asks("get list watch create", "secrets"),
     *_asks("get list", "secrets", namespace=HOME),
     *_asks("create patch update", "gpujobs.overspill.dev"),
-    *_asks("create patch update delete", *OURS),
+    *_asks("create update delete", *OURS),
+    *_asks("patch", *OURS[1:]),
     *_asks("create", "configmaps", namespace=HOME),
     *_asks("get patch", "configmaps", namespace=HOME, name="other"),
     *_asks("create delete patch", "pods"),

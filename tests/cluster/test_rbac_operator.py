@@ -26,6 +26,7 @@ LIFE = {
     ("gpuleases", "patch"),
     ("gpuleases", "delete"),
     ("gpuleases/status", "patch"),
+    ("gpuproviders", "patch"),
     ("gpuproviders/status", "patch"),
     ("jobs", "create"),
     ("jobs", "delete"),

@@ -55,8 +55,19 @@ def test_secrets_of_the_own_namespace_are_read_by_name_only(render: Render) -> N
 def test_the_operator_never_writes_a_spec_of_a_person(render: Render) -> None:
     people = ("gpujobs", "gpubudgets", "slaclasses", "gpuproviders")
     found = {(r, v) for _, r, v, _ in grants(render(), "overspill") if r in people}
-    # ttlSecondsAfterFinished: a finished job is deleted, never changed.
-    assert {(r, v) for r, v in found if v in WRITES} == {("gpujobs", "delete")}
+    # ttlSecondsAfterFinished: a finished job is deleted, never changed. Of a GPUProvider the
+    # operator writes finalizers; a ValidatingAdmissionPolicy refuses it everything else.
+    assert {(r, v) for r, v in found if v in WRITES} == {
+        ("gpujobs", "delete"),
+        ("gpuproviders", "patch"),
+    }
+    (policy,) = [d for d in render() if d["kind"] == "ValidatingAdmissionPolicy"]
+    assert [v["expression"].split()[0] for v in policy["spec"]["validations"]] == [
+        "object.spec",
+        "object.metadata.?labels",
+    ]
+    (condition,) = policy["spec"]["matchConditions"]
+    assert '"system:serviceaccount:gpu:overspill"' in condition["expression"]
 
 
 def test_tenants_write_gpujobs_alone(render: Render) -> None:

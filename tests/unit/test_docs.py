@@ -60,6 +60,7 @@ PROVIDER_REASONS = (
     "Unavailable",
     "RunwayShort",
     "BalanceEmpty",
+    "LeasesOpen",
 )
 
 

@@ -104,7 +104,9 @@ class GPUProviderStatus(ApiModel):
     observed_generation: Generation | None = None
     """The generation of the spec that this status speaks of."""
     conditions: Conditions = Field(default_factory=list)
-    """Ready: the account can be used. BalanceLow: only while its money will not last."""
+    """Ready: the account can be used. BalanceLow: only while its money will not last. InUse: only
+    while it is deleted and leases are open that only it can close.
+    """
     circuit: Circuit | None = None
     """Whether calls to the account are let through."""
     leases: Count | None = None

@@ -267,7 +267,8 @@ def _account(_n: Needs, offer: Offer, market: Market) -> Refusal | None:
     if market.account is None:
         return Refusal(Reason.PROVIDER_UNUSABLE, f"there is no GPUProvider {offer.provider}")
     if market.account.suspended:
-        told = f"GPUProvider {offer.provider} is suspended"
+        state = "being deleted" if market.account.deletion_requested else "suspended"
+        told = f"GPUProvider {offer.provider} is {state}"
         return Refusal(Reason.PROVIDER_UNUSABLE, told, clears=True)
     if not market.health.is_usable:
         told = market.health.message or market.health.reason or "it does not answer"

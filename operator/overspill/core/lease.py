@@ -107,7 +107,8 @@ class Lease:
     closing: Closing | None = None
     conditions: tuple[Mapping[str, str], ...] = field(default=())
     resolution: str = ""
-    """A person's word on an Uncertain lease: `ABSENT`, or `ADOPT` and the market's id."""
+    """A person's word on an Uncertain lease: `ABSENT`, or `ADOPT` and the market's id. `ABSENT` too
+    on a Closing one whose GPUProvider is gone."""
 
     @property
     def is_own(self) -> bool:

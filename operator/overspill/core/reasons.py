@@ -104,6 +104,7 @@ class Reason(StrEnum):
     MOVED = "Moved"
     REPORTS_UNREACHABLE = "ReportsUnreachable"
     MARKET_UNREACHABLE = "MarketUnreachable"
+    PROVIDER_MISSING = "ProviderMissing"
     NEAR_CEILING = "NearCeiling"
     CEILING_REACHED = "CeilingReached"
     # ends

@@ -65,6 +65,10 @@ class ProviderAccount:
     """Home only: the account sells this pool alone, and home proper does not sell it."""
     suspect_after: timedelta = timedelta(seconds=20)
     lost_after: timedelta = timedelta(seconds=40)
+    is_held: bool = False
+    """Our finalizer keeps the object: leases are open that only this account can close."""
+    deletion_requested: bool = False
+    """Somebody deleted it. Nothing new is placed there (`suspended` is True as well)."""
 
 
 @dataclass(frozen=True, slots=True)

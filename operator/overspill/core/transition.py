@@ -104,6 +104,11 @@ def with_condition(lease: Lease, kind: str, reason: str, message: str) -> Lease:
     return replace(lease, conditions=(*others, entry))
 
 
+def without_condition(lease: Lease, kind: str) -> Lease:
+    """The lease without that condition."""
+    return replace(lease, conditions=tuple(c for c in lease.conditions if c.get("type") != kind))
+
+
 def _to(lease: Lease, state: LeaseState, **changes: object) -> Lease:
     if state not in ALLOWED[lease.state]:
         raise IllegalTransitionError(f"{lease.name}: {lease.state} may not become {state}")

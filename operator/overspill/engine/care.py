@@ -13,6 +13,7 @@ from overspill.core.vocabulary import ClosingReason, LeaseState, Phase
 from overspill.engine.context import Engine
 from overspill.engine.drain import is_drained, may_start
 from overspill.engine.records import close_lease, record_lease
+from overspill.engine.stranded import note, what_to_do
 from overspill.engine.wanted import cached_job, unwanted
 from overspill.telemetry import FAILOVER_STOPPED
 
@@ -27,6 +28,7 @@ STOPPED = (
 
 async def care_for(engine: Engine, lease: Lease) -> None:
     """One look at an Active lease (or a home lease whose pods are not bound yet)."""
+    lease = await note(engine, lease)
     now = engine.clock.now()
     judgement = recovery.judge(lease, evidence(engine, lease), _patience(engine, lease), now)
     if judgement.verdict is Verdict.FINISHED:
@@ -118,6 +120,7 @@ async def _keep(engine: Engine, lease: Lease, judgement: Judgement) -> None:
     engine.memory.lost_since.pop(lease.name, None)
     before = engine.memory.degraded.get(lease.name)
     after = (judgement.degraded, judgement.message) if judgement.degraded else None
+    after = what_to_do(engine, lease) or after
     if after is None:
         engine.memory.degraded.pop(lease.name, None)
     else:

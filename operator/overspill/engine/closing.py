@@ -16,6 +16,7 @@ from overspill.core.vocabulary import ClosingReason, Phase
 from overspill.engine.context import Engine
 from overspill.engine.gate import GatedProvider
 from overspill.engine.records import record_lease
+from overspill.engine.stranded import close_without_account, note
 from overspill.ports import DeleteLease, ReleaseLease
 from overspill.telemetry import BILLED_USD, LEDGER_USD, ORPHANS
 
@@ -32,9 +33,9 @@ async def end_lease(engine: Engine, lease: Lease) -> None:
     engine.reports.fence(lease.name)
     provider = engine.accounts.provider(lease.provider)
     if provider is None:
-        log.warning("%s cannot be closed: GPUProvider %s is unusable", lease.name, lease.provider)
-        engine.queue.add_after(engine.lease_key(lease), 10)
+        await close_without_account(engine, lease)
         return
+    lease = await note(engine, lease)
     if provider.capabilities.needs_permits:
         await _end_paid(engine, lease, provider)
     else:

@@ -20,6 +20,7 @@ from overspill.core.lease import Handle, Lease
 from overspill.core.vocabulary import ClosingReason, LeaseState
 from overspill.engine.context import Engine
 from overspill.engine.gate import GatedProvider
+from overspill.engine.hold import obstacle
 from overspill.engine.memory import StepMemo
 from overspill.engine.records import close_lease, record_lease
 from overspill.engine.refusals import note_refusal
@@ -35,6 +36,8 @@ IN_DOUBT = "the outcome of opening is unknown and this market cannot be asked"
 async def open_lease(engine: Engine, lease: Lease) -> None:
     """One step for a Planned or Opening lease; requeues itself while there is more to do."""
     why = await unwanted(engine, lease)
+    if why is None and lease.state is LeaseState.PLANNED:
+        why = await obstacle(engine, lease)
     provider = engine.accounts.provider(lease.provider)
     if provider is None and (why is None or lease.permit is not None):
         engine.queue.add_after(engine.lease_key(lease), 5)

@@ -5,13 +5,14 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from overspill.core.errors import OverspillError
-from overspill.engine import budgets
+from overspill.engine import budgets, hold
 from overspill.engine.attain import show_classes
 from overspill.engine.context import Engine
 from overspill.engine.drive import work_forever
 from overspill.engine.place import place_forever
 from overspill.engine.remember import remember_forever, remember_once
 from overspill.engine.show import show_accounts
+from overspill.engine.stranded import note_count
 from overspill.engine.sweep import sweep_forever
 from overspill.engine.watch import WATCHED, observe_many, watch_forever
 
@@ -91,6 +92,8 @@ async def _show_forever(engine: Engine) -> None:
         if not engine.leader.is_leader:
             continue
         try:
+            note_count(engine)
+            await hold.settle(engine)
             await show_accounts(engine)
             await budgets.settle(engine)
             await show_classes(engine)

@@ -22,6 +22,10 @@ from overspill.engine.show_money import LOW, gist, money_document, purse_of
 from overspill.ports import AccountEvent, ProviderStatus
 
 MAX_OFFERS = 100
+NAMED = 5
+
+IN_USE = "InUse"
+OPEN = "LeasesOpen"
 
 
 async def show_accounts(engine: Engine) -> None:
@@ -62,6 +66,7 @@ def _document(engine: Engine, account: Account, old: Mapping[str, Any]) -> dict[
         "conditions": [
             _ready(health, usable, account.spec.generation, old, stamp(now)),
             *_low(engine, account, leases, old),
+            *_in_use(engine, account, leases, old),
         ],
         "circuit": {"state": "Closed" if usable else "Open", "failures": account.circuit.failures},
         "leases": len(leases),
@@ -109,19 +114,38 @@ def _low(
     engine: Engine, account: Account, leases: Sequence[Lease], old: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     complaint = purse_of(account, leases).complaint(engine.settings.low_runway_s)
-    if complaint is None:
+    return [] if complaint is None else [_standing(engine, account, old, (LOW, *complaint))]
+
+
+def _in_use(
+    engine: Engine, account: Account, leases: Sequence[Lease], old: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Why a deleted GPUProvider is still there; see `hold`."""
+    if not account.spec.deletion_requested or not leases:
         return []
-    since = _condition(old, LOW).get("lastTransitionTime") or stamp(engine.clock.now())
-    return [
-        {
-            "type": LOW,
-            "status": "True",
-            "reason": complaint[0],
-            "message": complaint[1],
-            "observedGeneration": account.spec.generation,
-            "lastTransitionTime": since,
-        }
-    ]
+    named = [f"{x.namespace}/{x.name} ({x.state}, of {x.job.name})" for x in leases[:NAMED]]
+    more = [f"and {len(leases) - NAMED} more"] if len(leases) > NAMED else []
+    told = (
+        "deleted, and kept until no lease is open that only this account can close. Nothing new is "
+        "placed here, what runs goes on; delete or suspend its GPUJobs to end it now. Open: "
+    )
+    return [_standing(engine, account, old, (IN_USE, OPEN, told + ", ".join([*named, *more])))]
+
+
+def _standing(
+    engine: Engine, account: Account, old: Mapping[str, Any], word: tuple[str, str, str]
+) -> dict[str, Any]:
+    """A condition that is there only while it is true; `word` is (type, reason, message)."""
+    kind, reason, message = word
+    since = _condition(old, kind).get("lastTransitionTime") or stamp(engine.clock.now())
+    return {
+        "type": kind,
+        "status": "True",
+        "reason": reason,
+        "message": message,
+        "observedGeneration": account.spec.generation,
+        "lastTransitionTime": since,
+    }
 
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

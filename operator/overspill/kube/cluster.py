@@ -18,12 +18,21 @@ from overspill.core.errors import (
 )
 from overspill.core.job import Job
 from overspill.core.lease import Lease
+from overspill.core.snapshot import ProviderAccount
 from overspill.kube import mapping
 from overspill.kube.answers import Refused
 from overspill.kube.events import Events
 from overspill.kube.mapping import Unreadable
 from overspill.kube.mapping.merging import difference
-from overspill.kube.resources import KUBE_SYSTEM, LEASE_FINALIZER, Kind, collection, item, status
+from overspill.kube.resources import (
+    KUBE_SYSTEM,
+    LEASE_FINALIZER,
+    PROVIDER_FINALIZER,
+    Kind,
+    collection,
+    item,
+    status,
+)
 from overspill.kube.store import Store
 from overspill.ports import (
     AccountEvent,
@@ -34,12 +43,14 @@ from overspill.ports import (
     DeleteJob,
     DeleteLease,
     Event,
+    HoldProvider,
     JobStatus,
     KubeVerbs,
     LeaseStatus,
     PlanLease,
     ProviderStatus,
     ReleaseLease,
+    ReleaseProvider,
     View,
 )
 
@@ -113,6 +124,10 @@ class KubeCluster:
             case ProviderStatus(account, document):
                 where = (Kind.PROVIDER, "", account.name)
                 await self._named_status(where, account.resource_version, document)
+            case HoldProvider(account):
+                await self._hold(account)
+            case ReleaseProvider(account):
+                await self._let_go(account)
             case BudgetStatus(budget, document):
                 where = (Kind.BUDGET, budget.namespace, budget.name)
                 await self._named_status(where, budget.resource_version, document)
@@ -156,14 +171,39 @@ class KubeCluster:
         path = item(Kind.LEASE, lease.namespace, lease.name)
         found = await self._verbs.get(path)
         _same(found, lease.uid, lease.resource_version)
-        held = list(found["metadata"].get("finalizers") or [])
+        held = _finalizers(found)
         if LEASE_FINALIZER not in held:
             return _readable(mapping.read_lease, found)
         held.remove(LEASE_FINALIZER)
-        meta = {"uid": lease.uid, "resourceVersion": lease.resource_version, "finalizers": held}
-        obj = await self._verbs.patch(path, {"metadata": meta})
-        self._store.note_write(Kind.LEASE, obj)
-        return _readable(mapping.read_lease, obj)
+        return _readable(mapping.read_lease, await self._finalize(Kind.LEASE, path, found, held))
+
+    async def _hold(self, account: ProviderAccount) -> None:
+        """A quorum read decides: the API server takes no new finalizer on what is being deleted."""
+        path = item(Kind.PROVIDER, "", account.name)
+        found = await self._verbs.get(path)
+        held = _finalizers(found)
+        if PROVIDER_FINALIZER in held:
+            self._store.note_write(Kind.PROVIDER, found)
+        elif found["metadata"].get("deletionTimestamp"):
+            raise Conflict(f"GPUProvider {account.name} is being deleted")
+        else:
+            await self._finalize(Kind.PROVIDER, path, found, [*held, PROVIDER_FINALIZER])
+
+    async def _let_go(self, account: ProviderAccount) -> None:
+        path = item(Kind.PROVIDER, "", account.name)
+        found = await self._verbs.get(path)
+        _same(found, account.uid, account.resource_version)
+        held = [name for name in _finalizers(found) if name != PROVIDER_FINALIZER]
+        await self._finalize(Kind.PROVIDER, path, found, held)
+
+    async def _finalize(
+        self, kind: Kind, path: str, found: Mapping[str, Any], held: list[str]
+    ) -> dict[str, Any]:
+        """Writes the list of finalizers on the version that was read."""
+        meta = {key: found["metadata"][key] for key in ("uid", "resourceVersion")}
+        obj = await self._verbs.patch(path, {"metadata": {**meta, "finalizers": held}})
+        self._store.note_write(kind, obj)
+        return obj
 
     async def _delete(self, where: tuple[Kind, str, str], uid: str, version: str) -> None:
         body = {
@@ -230,6 +270,10 @@ def _same(found: Mapping[str, Any], uid: str, version: str) -> None:
         raise Gone(f"{meta['name']} is another object of the same name now")
     if meta["resourceVersion"] != version:
         raise Conflict(f"{meta['name']} changed since the decision was made")
+
+
+def _finalizers(found: Mapping[str, Any]) -> list[str]:
+    return list(found["metadata"].get("finalizers") or [])
 
 
 def _readable(read: Callable[[Mapping[str, Any]], T], obj: Mapping[str, Any]) -> T:

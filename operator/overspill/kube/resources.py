@@ -6,6 +6,8 @@ from overspill.api import API_VERSION, GROUP
 
 LEASE_FINALIZER = f"{GROUP}/lease"
 LEASE_LABEL = f"{GROUP}/lease"
+PROVIDER_FINALIZER = f"{GROUP}/leases"
+"""On a GPUProvider, as long as leases are open that only its account can close."""
 RESOLVE_ANNOTATION = f"{GROUP}/resolve"
 """On a GPULease, by a person: `absent` or `adopt=ID`; see core/lease.Lease.resolution."""
 

@@ -4,14 +4,17 @@ The operator's Deployment gets no replica by default: tests run the operator as 
 their own, with a token of the chart's ServiceAccount, so that its roles are really enforced.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from overspill.testing.bed.clients import KubectlError
 from overspill.testing.bed.cluster import Cluster
 
 CRD_WAIT = "30s"
+_WITHOUT_FINALIZERS = '{"metadata":{"finalizers":null}}'
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,12 @@ def forget_accounts(cluster: Cluster) -> None:
     """Deletes every GPUProvider that is not the chart's own, whose market may be gone."""
     if not any("gpuproviders" in name for name in _crds(cluster)):
         return
-    not_ours = "app.kubernetes.io/managed-by!=Helm"
-    cluster.kubectl("delete", "gpuproviders.overspill.dev", "--selector", not_ours, "--wait=false")
+    kind, not_ours = "gpuproviders.overspill.dev", "app.kubernetes.io/managed-by!=Helm"
+    cluster.kubectl("delete", kind, "--selector", not_ours, "--wait=false")
+    # A test that kills its operator leaves accounts that nobody lets go.
+    for name in cluster.kubectl("get", kind, "--selector", not_ours, "-o", "name").split():
+        with contextlib.suppress(KubectlError):  # gone by itself meanwhile
+            cluster.kubectl("patch", name, "--type=merge", "-p", _WITHOUT_FINALIZERS)
 
 
 def _crds(cluster: Cluster) -> list[str]:

@@ -99,6 +99,30 @@ def test_only_an_uncertain_lease_is_resolved(cluster: FakeCluster) -> None:
     assert cluster.annotated == []
 
 
+def stranded(reason: str, state: str) -> dict[str, object]:
+    return {"state": state, "conditions": [{"type": "Stranded", "reason": reason}]}
+
+
+def test_a_closing_one_without_its_account_can_be_said_to_be_absent(cluster: FakeCluster) -> None:
+    cluster.objects[Kind.LEASE] = [lease_of(3, status=stranded("ProviderMissing", "Closing"))]
+    name = "gl-1a2b3c4d-000000000000000003"
+    assert resolve(cluster, name, ABSENT) == 0
+    assert cluster.annotated == [(name, {RESOLVE_ANNOTATION: ABSENT})]
+    with pytest.raises(CliError, match="not Uncertain"):
+        resolve(cluster, name, f"{ADOPT}7")
+
+
+@pytest.mark.parametrize(
+    ("reason", "state"), [("ProviderMissing", "Active"), ("ProviderUnusable", "Closing")]
+)
+def test_what_runs_or_can_be_mended_is_not_said_to_be_absent(
+    cluster: FakeCluster, reason: str, state: str
+) -> None:
+    cluster.objects[Kind.LEASE] = [lease_of(3, status=stranded(reason, state))]
+    with pytest.raises(CliError, match="not Uncertain"):
+        resolve(cluster, "gl-1a2b3c4d-000000000000000003", ABSENT)
+
+
 def test_adopting_needs_an_id(cluster: FakeCluster) -> None:
     with pytest.raises(CliError, match="needs the id"):
         resolve(cluster, OPEN, ADOPT)

@@ -27,7 +27,7 @@ INTERVAL_S = 5.0
 async def market(world: World) -> FakeMarket:
     found = FakeMarket(world.clock, name="akash", lies=Lies())
     world.providers["akash"] = found
-    await world.engine.accounts.follow([ProviderAccount("akash", ProviderType.AKASH)])
+    await world.knows(ProviderAccount("akash", ProviderType.AKASH, is_held=True))
     return found
 
 
@@ -124,8 +124,9 @@ async def test_a_market_that_fails_is_asked_again_and_nothing_is_removed(
 
 async def test_an_account_that_cannot_be_built_keeps_the_lease(world: World) -> None:
     closing(world)
-    assert (await step(world)).state is LeaseState.CLOSING
-    assert world.cluster.changes == []
+    found = await step(world)
+    assert (found.state, found.has_finalizer) == (LeaseState.CLOSING, True)
+    assert world.cluster.written(ReleaseLease) == []
 
 
 async def test_a_late_word_of_its_runner_starts_nothing(world: World, market: FakeMarket) -> None:

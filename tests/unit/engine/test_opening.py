@@ -57,7 +57,7 @@ async def opened(world: World, klass: IdempotencyClass = B) -> Market:
     """A Planned lease of a wanted job at a market of that class."""
     market = Market(world, klass)
     world.providers["akash"] = market
-    await world.engine.accounts.follow([ProviderAccount("akash", ProviderType.AKASH)])
+    await world.knows(ProviderAccount("akash", ProviderType.AKASH, is_held=True))
     now = world.clock.now()
     world.put(JOB, make_lease(JOB, rent("a1"), LeaseState.PLANNED, created_at=now))
     return market

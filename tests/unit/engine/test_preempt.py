@@ -10,7 +10,7 @@ from overspill.core.workload import LeaseRequest
 from overspill.engine.care import care_for
 from overspill.engine.preempt import mark
 from overspill.ports import LeaseStatus
-from overspill.testing.placing import NOW, make_checkpoint, make_job, make_lease, node
+from overspill.testing.placing import HOME, NOW, make_checkpoint, make_job, make_lease, node
 
 from .world import World
 
@@ -32,7 +32,7 @@ async def cared(world: World) -> Lease:
 
 
 def running(world: World) -> None:
-    world.put(JOB, HELD)
+    world.put(JOB, HELD, HOME)
     world.sees(HELD, Phase.RUNNING)
     world.hears(HELD, checkpoint_uri="s3://b/1", checkpoint_step=1)
 

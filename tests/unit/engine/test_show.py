@@ -166,3 +166,19 @@ async def test_losses_of_our_leases_are_told_as_their_mean_distance(
     world.engine.memory.past = Past(lives=lives)
     # 29.5 hours and half a loss in a week, over one loss and a half
     assert (await shown(world))["observedMTBFSeconds"] == 75 * 3600
+
+
+async def test_a_deleted_account_says_which_leases_keep_it(world: World, market: Purse) -> None:
+    gone = ProviderAccount(
+        "akash", ProviderType.AKASH, resource_version="1", suspended=True, deletion_requested=True
+    )
+    world.put(gone)
+    assert low(await shown(world)) == []
+    held(world)
+    ((reason, message),) = low(await shown(world))
+    assert reason == "LeasesOpen"
+    assert message.endswith("Open: team/gl-train-1 (Active, of train)")
+    assert "delete or suspend its GPUJobs to end it now" in message
+    for number in range(2, 8):
+        held(world, number)
+    assert low(await shown(world))[-1][1].endswith("and 2 more")

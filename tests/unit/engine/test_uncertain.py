@@ -21,7 +21,7 @@ JOB = make_job()
 async def market(world: World) -> FakeMarket:
     found = FakeMarket(world.clock, name="akash")
     world.providers["akash"] = found
-    await world.engine.accounts.follow([ProviderAccount("akash", ProviderType.AKASH)])
+    await world.knows(ProviderAccount("akash", ProviderType.AKASH, is_held=True))
     return found
 
 

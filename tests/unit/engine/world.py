@@ -17,10 +17,12 @@ from overspill.ports import (
     BudgetStatus,
     Change,
     Cluster,
+    HoldProvider,
     JobStatus,
     LeaseStatus,
     PlanLease,
     Provider,
+    ReleaseProvider,
     View,
 )
 from overspill.serve.book import Event, ReportBook, Told
@@ -67,6 +69,9 @@ class MemoryCluster:
         if isinstance(change, LeaseStatus | PlanLease):
             self.leases[change.lease.uid] = change.lease
             return change.lease
+        if isinstance(change, HoldProvider | ReleaseProvider):
+            is_held = isinstance(change, HoldProvider)
+            self.accounts[change.account.name] = replace(change.account, is_held=is_held)
         return None
 
     def written(self, kind: type[Change]) -> list[Any]:
@@ -120,6 +125,11 @@ class World:
                     self.cluster.classes[thing.name] = thing
                 case ProviderAccount():
                     self.cluster.accounts[thing.name] = thing
+
+    async def knows(self, *accounts: ProviderAccount) -> None:
+        """Shows accounts and builds their adapters."""
+        self.put(*accounts)
+        await self.engine.accounts.follow(list(accounts))
 
     def sees(self, lease: Lease, phase: Phase) -> None:
         """The last observation of a lease."""

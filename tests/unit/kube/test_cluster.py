@@ -13,20 +13,29 @@ from overspill.core.errors import (
     WorkloadRejected,
 )
 from overspill.core.lease import Lease
+from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import LeaseState
 from overspill.kube.answers import Refused
 from overspill.kube.cluster import KubeCluster, cluster_id
-from overspill.kube.resources import LEASE_FINALIZER, Kind, collection, item
+from overspill.kube.resources import (
+    LEASE_FINALIZER,
+    PROVIDER_FINALIZER,
+    Kind,
+    collection,
+    item,
+)
 from overspill.kube.store import Store
 from overspill.ports import (
     BudgetStatus,
     DeleteJob,
     DeleteLease,
+    HoldProvider,
     JobStatus,
     LeaseStatus,
     PlanLease,
     ProviderStatus,
     ReleaseLease,
+    ReleaseProvider,
 )
 from overspill.testing.fakeapi import FakeApi, Fault, lost_answer
 from overspill.testing.kube_samples import full_lease, job_json, planned_lease
@@ -322,3 +331,69 @@ async def test_budgets_and_providers_are_written_on_their_version(
 async def test_the_cluster_id_is_the_uid_of_kube_system(api: FakeApi):
     await api.create("/api/v1/namespaces", {"metadata": {"name": "kube-system", "uid": "the-id"}})
     assert await cluster_id(api) == "the-id"
+
+
+ACCOUNT = item(Kind.PROVIDER, "", "akash")
+
+
+async def known_account(api: FakeApi, store: Store, **meta: object) -> ProviderAccount:
+    """A GPUProvider that the store has heard of."""
+    body = {
+        "apiVersion": "overspill.dev/v1alpha1",
+        "kind": "GPUProvider",
+        "metadata": {"name": "akash", **meta},
+        "spec": {"type": "Akash"},
+    }
+    store.put(Kind.PROVIDER, await api.put(ACCOUNT, body))
+    return store.view().accounts["akash"]
+
+
+async def test_an_account_is_held_beside_other_peoples_finalizers(
+    cluster: KubeCluster, api: FakeApi, store: Store
+):
+    account = await known_account(api, store, finalizers=["audit.example/keep"])
+    await cluster.record(HoldProvider(account))
+    found = await api.get(ACCOUNT)
+    assert found["metadata"]["finalizers"] == ["audit.example/keep", PROVIDER_FINALIZER]
+    assert found["spec"] == {"type": "Akash"}
+    assert cluster.view().accounts["akash"].is_held
+    api.calls.clear()
+    await cluster.record(HoldProvider(account))
+    assert [verb for verb, _ in api.calls] == ["get"], "held already"
+    await cluster.record(ReleaseProvider(cluster.view().accounts["akash"]))
+    assert (await api.get(ACCOUNT))["metadata"]["finalizers"] == ["audit.example/keep"]
+    assert not cluster.view().accounts["akash"].is_held
+
+
+async def test_an_account_that_is_being_deleted_is_not_held_any_more(
+    cluster: KubeCluster, api: FakeApi, store: Store
+):
+    account = await known_account(api, store, finalizers=["audit.example/keep"])
+    await api.delete(ACCOUNT)
+    with pytest.raises(Conflict):
+        await cluster.record(HoldProvider(account))
+    assert (await api.get(ACCOUNT))["metadata"]["finalizers"] == ["audit.example/keep"]
+
+
+async def test_letting_go_of_a_deleted_account_ends_it(
+    cluster: KubeCluster, api: FakeApi, store: Store
+):
+    await cluster.record(HoldProvider(await known_account(api, store)))
+    store.put(Kind.PROVIDER, await api.delete(ACCOUNT))
+    account = cluster.view().accounts["akash"]
+    assert (account.deletion_requested, account.suspended, account.is_held) == (True, True, True)
+    await cluster.record(ReleaseProvider(account))
+    assert cluster.view().accounts == {}
+    with pytest.raises(Gone):
+        await api.get(ACCOUNT)
+
+
+async def test_letting_go_on_an_old_version_conflicts(
+    cluster: KubeCluster, api: FakeApi, store: Store
+):
+    await cluster.record(HoldProvider(await known_account(api, store)))
+    account = cluster.view().accounts["akash"]
+    await api.patch(f"{ACCOUNT}/status", {"status": {"leases": 1}})
+    with pytest.raises(Conflict):
+        await cluster.record(ReleaseProvider(account))
+    assert PROVIDER_FINALIZER in (await api.get(ACCOUNT))["metadata"]["finalizers"]

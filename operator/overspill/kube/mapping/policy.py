@@ -16,6 +16,7 @@ from overspill.core.vocabulary import (
     VerificationMode,
 )
 from overspill.kube.mapping.reading import Fields
+from overspill.kube.resources import PROVIDER_FINALIZER
 
 DEFAULT_COLD_START = timedelta(minutes=2)
 
@@ -25,6 +26,7 @@ def read_account(obj: Mapping[str, Any]) -> ProviderAccount:
     root = Fields(obj, "")
     meta, spec = root.inside("metadata"), root.inside("spec")
     limits, priors = spec.inside("limits"), spec.inside("priors")
+    is_deleted = meta.has("deletionTimestamp")
     return ProviderAccount(
         name=meta.required("name"),
         type=_type(spec.required("type")),
@@ -44,10 +46,12 @@ def read_account(obj: Mapping[str, Any]) -> ProviderAccount:
         egress_usd_per_gib=priors.money("egressUSDPerGiB"),
         rates_usd=_rates(spec.inside("ratesUSD")),
         config={name: str(value) for name, value in spec.mapping("config").items()},
-        suspended=spec.flag("suspended"),
+        suspended=spec.flag("suspended") or is_deleted,
         status=root.mapping("status"),
         reference_rates_usd=_rates(spec.inside("referenceRatesUSD")),
         pool=_pool(spec.inside("pool")) if spec.has("pool") else None,
+        is_held=PROVIDER_FINALIZER in meta.texts("finalizers"),
+        deletion_requested=is_deleted,
         **_node_health(spec.inside("nodeHealth")),
     )
 

@@ -1,10 +1,12 @@
 """Where the replicas of a service stand, so that its class's availability holds at least cost.
 
 Hosts that fail together are one host here. Copies are spread so that the chance that too few are
-left when hosts are lost, times how long a replacement takes, stays within what the class still
-allows; of all spreads that do, the cheapest. On demand is the fallback: it is taken where it is
-part of the cheapest spread, and when nothing else is up. A place that is just as fast to start on
-and cheaper is not passed over for it. What is ready is kept until its replacement is.
+left when hosts are lost, times how long a replacement takes, is worth its price: the promise is one
+over time, so a moment's risk is weighed against what the class still allows, not held to it. The
+more was missed, the dearer it becomes; what is used up is not risked at all. On demand is the
+fallback: it is taken where it is part of the best spread, and when nothing else is up. A place that
+is just as fast to start on and cheaper is not passed over for it. What is ready is kept until its
+replacement is.
 
 Pure; docs/placement.md. The benchmark's suite S6 asks this function.
 """
@@ -25,8 +27,11 @@ SPARES = (1, 2, 3, 5, 8)
 SAFETY = 0.8
 """The part of what the class allows that is planned with; the rest is for what was not foreseen."""
 
-AHEAD_H = 8.0
+AHEAD_H = 24.0
 """Over which time an availability that was better or worse than promised is evened out."""
+
+SHORT_PRICE = 0.3
+"""What being short as often as is allowed weighs, as a part of the cheapest spread's cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +91,19 @@ class Spread:
 
 
 def spread(hosts: Sequence[Host], service: Service) -> Spread:
-    """The cheapest spread that keeps the promise; where none does, the one that misses it least."""
-    allowed = service.allowed
-    best = min(_candidates(hosts, service), key=lambda c: _worth(c, allowed))
+    """The spread that costs least with its risk; where nothing may be missed, the safest."""
+    allowed, found = service.allowed, list(_candidates(hosts, service))
+    least = min(c.usd_per_hour for c in found)
+    best = min(found, key=lambda c: _worth(c, allowed, least))
     kept = _with_ready(best.copies, hosts, service.needed)
     return Spread(kept, best.usd_per_hour, best.short)
 
 
-def _worth(candidate: Spread, allowed: float) -> tuple[float, float]:
-    return max(0.0, candidate.short - allowed), candidate.usd_per_hour
+def _worth(candidate: Spread, allowed: float, least: float) -> tuple[float, float]:
+    if not allowed:
+        return candidate.short, candidate.usd_per_hour
+    risk = SHORT_PRICE * least * candidate.short / allowed
+    return candidate.usd_per_hour + risk, candidate.short
 
 
 def _candidates(hosts: Sequence[Host], service: Service) -> Iterator[Spread]:

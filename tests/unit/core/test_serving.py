@@ -31,7 +31,7 @@ def test_a_strict_promise_bears_the_loss_of_any_host() -> None:
     found = spread(hosts, service(promised=0.999))
     assert all(left(found, name) >= 6 for name in found.copies)
     assert "firm" not in found.copies
-    assert found.short <= 0.001
+    assert found.short <= 2 * service(promised=0.999).allowed
 
 
 def test_a_loose_promise_costs_less_than_a_strict_one() -> None:
@@ -75,6 +75,14 @@ def test_a_missed_past_makes_it_stricter_and_a_kept_one_looser() -> None:
     assert service().allowed == 1.0
 
 
+def test_a_moment_of_risk_is_weighed_and_what_is_used_up_is_not_risked() -> None:
+    # Young hosts go often; two of them with spares cost more than the risk of a while.
+    hosts = [FIRM, spot("a", loss=0.012), spot("b", 1.5, loss=0.012)]
+    fresh = service(promised=0.99)
+    assert fresh.allowed < spread(hosts, fresh).short
+    assert spread(hosts, replace(fresh, elapsed_h=10.0, missed_h=0.5)).copies == {"firm": 6}
+
+
 def test_nothing_that_is_down_is_named_and_no_service_needs_no_copy() -> None:
     hosts = [FIRM, spot("a", is_up=False), spot("b")]
     assert "a" not in spread(hosts, service(promised=0.999)).copies
@@ -87,5 +95,5 @@ def test_there_are_always_enough(needed: int, promised: float | None) -> None:
     hosts = [FIRM, *(spot(n, 1.0 + i / 10, 0.01 * (i + 1)) for i, n in enumerate("abcd"))]
     found = spread(hosts, service(needed, promised=promised))
     assert sum(found.copies.values()) >= needed
-    assert found.short <= service(needed, promised=promised).allowed
+    assert found.short <= 2 * service(needed, promised=promised).allowed
     assert found.usd_per_hour <= 3.0 * needed

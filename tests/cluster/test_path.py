@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from overspill.cli.cluster import connect
+from overspill.cli.logs import Wanted, logs
+from overspill.cli.options import Target
 from overspill.testing.bed import Bed, until
 from overspill.testing.stack import Stack
 
@@ -126,6 +129,20 @@ def test_suspending_closes_the_lease_and_resuming_opens_another(
     )
     stack.until_phase(namespace, "pause", "Running")
     assert len(stack.leases(namespace)) == 2
+
+
+def test_the_log_of_a_rented_job_comes_from_the_host_that_runs_it(
+    stack: Stack, namespace: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    stack.apply_job(namespace, "talks", burst_only("sh", "-c", "echo one; echo two; sleep 600"))
+    stack.until_phase(namespace, "talks", "Running")
+    cluster = connect(Target(str(stack.cluster.kubeconfig), None, namespace))
+
+    def printed() -> bytes:
+        assert logs(cluster, Wanted("talks", tail=2)) == 0
+        return capsysbinary.readouterr().out
+
+    until(lambda: printed() == b"one\ntwo\n", "both lines", 20)
 
 
 def test_deleting_a_job_closes_what_it_rents(stack: Stack, namespace: str) -> None:

@@ -245,3 +245,16 @@ async def test_time_passes_and_the_log_is_still_there(rig: SandboxRig) -> None:
     rig.log(b"one\n")
     await rig.pass_time(timedelta(minutes=30))
     assert await read(rig, step.handle) == [b"one"]
+
+
+@pytest.mark.parametrize(
+    "action",
+    ["drop_response_after_commit", "status_after_commit", "empty_list", "truncate", "oversize"],
+)
+async def test_a_fault_of_answers_leaves_a_stream_as_it_was_sent(
+    rig: SandboxRig, action: str
+) -> None:
+    step = await drive(rig, rig.request())
+    rig.log(b"one\n")
+    rig.fault(action, path="/provider/.*/logs", count=1)
+    assert await read(rig, step.handle) == [b"one"]

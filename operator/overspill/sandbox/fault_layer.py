@@ -42,6 +42,8 @@ class FaultLayer:
         if rule.action in _BEFORE:
             return await self._instead(rule, request, handler)
         answer = await handler(request)
+        if rule.action in _REWRITES and answer.prepared:
+            return answer  # a stream: all of it was sent already
         return await self._after(rule, request, answer)
 
     async def _instead(
@@ -96,6 +98,7 @@ class FaultLayer:
         await asyncio.gather(*self._late, return_exceptions=True)
 
 
+_REWRITES = {"status_after_commit", "empty_list", "truncate", "oversize"}
 _BEFORE = {"delay", "reset_before", "execute_late", "status", "html"}
 
 

@@ -7,8 +7,9 @@ not decided here but in `placement`. Called by `placement_ranking` alone.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from overspill.core.gpus import has_memory
 from overspill.core.job import Job
@@ -31,8 +32,7 @@ FABRIC_ORDER = tuple(InterconnectClass)
 """Weakest first, as the enum is written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """One reason with its sentence."""
 
     reason: Reason
@@ -41,9 +41,8 @@ class Refusal:
     """True: time alone may clear it, so the job waits instead of being refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What the chain asks of an offer. Hashable: jobs with equal needs are filtered once."""
+class Needs(NamedTuple):
+    """What the chain asks of an offer. A tuple: jobs with equal needs are filtered once."""
 
     gpu: GpuRequirements
     num_nodes: int
@@ -64,7 +63,7 @@ class Needs:
     @property
     def plain(self) -> "Needs":
         """The same for the chain: jobs that differ in nothing else are filtered once."""
-        return self if self.beside is NOTHING_BESIDE else replace(self, beside=NOTHING_BESIDE)
+        return self if self.beside is NOTHING_BESIDE else self._replace(beside=NOTHING_BESIDE)
 
     @property
     def gpus_total(self) -> int:

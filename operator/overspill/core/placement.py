@@ -42,6 +42,7 @@ from overspill.core.placement_reserve import (
 )
 from overspill.core.placement_room import ROOM_TIME, Rooms
 from overspill.core.placement_search import Fit, Search
+from overspill.core.placement_waits import Answer, Waits
 from overspill.core.pricing import hours, terms_of
 from overspill.core.reasons import Reason
 from overspill.core.sla import SlaClass
@@ -74,6 +75,7 @@ class _Plan:
         self._ranker = Ranker(snapshot, self._capacity, now)
         self._advisor = Advisor(snapshot, now)
         self._rooms = Rooms((), (), self._outside)
+        self._waits = Waits()
 
     def _requests_of(self, job_uid: str) -> Beside:
         facts = self._snapshot.facts.get(job_uid)
@@ -124,6 +126,11 @@ class _Plan:
         search = Search(
             case, needs_of(case.job, sla, case.facts), terms, case.allowance, self._money
         )
+        starves = self._now - case.waits_since >= STARVING
+        key = self._waits.key(search, self._ranker.field(search.needs), starves=starves)
+        answer = self._waits.known(key)
+        if answer is not None:
+            return self._left_waiting(search, answer, starves=starves)
         ranking = self._ranked(search)
         for index, candidate in enumerate(ranking):
             found = search.attempt(candidate)
@@ -131,7 +138,9 @@ class _Plan:
                 return self._taken(search, ranking, found, index)
             search.losers.add(candidate.offer, found, candidate.price, candidate.size)
         search.losers.include(ranking.losers)
-        return self._left_waiting(search, ranking)
+        answer = self._answer(search, ranking)
+        self._waits.keep(key, answer)
+        return self._left_waiting(search, answer, starves=starves)
 
     def _taken(self, search: Search, ranking: Ranking, found: Fit, index: int) -> Decision:
         """The best that fits, unless the policy or somebody's room at home is better."""
@@ -267,18 +276,23 @@ class _Plan:
         moments = [m for m in (by_money, case.active_deadline) if m is not None]
         return min(moments, default=None)
 
-    def _left_waiting(self, search: Search, ranking: Ranking) -> Decision:
+    def _answer(self, search: Search, ranking: Ranking) -> Answer:
+        """Nothing fits."""
         action, why = search.losers.verdict(self._home)
-        is_starving = self._now - search.case.waits_since >= STARVING
-        if action is Action.WAIT and search.home_is_busy and is_starving:
-            first = next(c.pool for c in ranking.at_home() if c.pool is not None)
-            first.hold(search.needs)
+        waits_for = None
+        if action is Action.WAIT and search.home_is_busy:
+            waits_for = next(ranking.at_home()).pool
+        return Answer(action, why, search.losers.listed(), search.wait_until, waits_for)
+
+    def _left_waiting(self, search: Search, answer: Answer, *, starves: bool) -> Decision:
+        if starves and answer.waits_for is not None:
+            answer.waits_for.hold(search.needs)
         return search.case.decide(
-            action,
-            why.reason,
-            why.message,
-            rejected=search.losers.listed(),
-            wait_until=search.wait_until,
+            answer.action,
+            answer.why.reason,
+            answer.why.message,
+            rejected=answer.rejected,
+            wait_until=answer.wait_until,
         )
 
     def _keep_or_move(self, case: Case) -> Decision:

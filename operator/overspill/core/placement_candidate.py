@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from math import exp, expm1
+from typing import NamedTuple
 
 from overspill.core.filters import Market, Needs, fabric_falls_short
 from overspill.core.offer import Offer
@@ -47,8 +48,7 @@ _CLOSING_H = CLOSING_TIME / timedelta(hours=1)
 _RESERVE = float(RATE_TOLERANCE / SAFETY_SHARE)
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """`Terms` as floats."""
 
     hours: float
@@ -78,6 +78,8 @@ class Stand:
     price: Decimal
     """USD per hour, cut to size."""
     start_h: Decimal
+    stock: Pool | Rented
+    """What is left of it in this plan."""
     pool: Pool | None
     rented: Rented | None
     usd_per_hour: float
@@ -124,6 +126,16 @@ class Stand:
         paid = max(lasts, self.least) + _CLOSING_H
         return self.usd_per_hour * paid * _RESERVE + self.egress * work.moved_gib * 1.1
 
+    def costs_less_than(self, limit: float, work: Work, terms: Terms) -> bool:
+        """Whether the least money a lease needs is surely less than that; False: perhaps."""
+        run = None if terms.is_known else 1.0
+        return self.needed(work, run) * 1.001 + 0.01 < limit
+
+    @property
+    def cost(self) -> tuple[float, ...]:
+        """All that its price depends on: who is equal in it costs every job the same."""
+        return self.usd_per_hour, self.start, self.hazard, self.egress, self.least
+
     def rework(self, work: Work, start: float) -> float:
         """Hours that losses make the job pay again."""
         if not self.hazard or work.hours <= 0:
@@ -147,6 +159,7 @@ def stand_of(place: Pool | Rented, market: Market, needs: Needs) -> Stand:
         _preference(offer, needs),
         price,
         start_h,
+        place,
         pool,
         rented,
         float(price),
@@ -164,8 +177,7 @@ def stand_of(place: Pool | Rented, market: Market, needs: Needs) -> Stand:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """What jobs have in common that are ranked together."""
 
     needs: Needs

@@ -56,6 +56,8 @@ class Pool:
     sample: Offer
     nodes: dict[str, Node] = field(default_factory=dict)
     is_held: bool = False
+    changes: int = 0
+    """How often what is free has changed."""
     _levels: dict[int, list[tuple[bool, str]]] = field(default_factory=dict)
     """By free GPUs: (is untouched, name) in order."""
     _sizes: Counter[int] = field(default_factory=Counter)
@@ -202,6 +204,7 @@ class Pool:
         insort(self._levels.setdefault(free, []), (node.is_untouched, name))
 
     def _forget(self) -> None:
+        self.changes += 1
         self._fitting.clear()
         self._busy.clear()
         self._roomy.clear()
@@ -213,6 +216,7 @@ class Rented:
 
     offer: Offer
     free: int
+    changes: int = 0
 
     def fits(self, needs: Needs) -> bool:
         """Whole offers go to one job; divisible ones are shared."""
@@ -221,6 +225,7 @@ class Rented:
 
     def take(self, needs: Needs) -> None:
         """Marks what the job takes as gone."""
+        self.changes += 1
         self.free -= needs.gpus_total if self.offer.is_divisible else self.free
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from overspill.core.cost import committed_usd
 from overspill.core.filters import Market, Refusal
@@ -40,8 +40,7 @@ LONGEST = timedelta(days=366)
 """No lease is opened for longer, however much money there is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(NamedTuple):
     """What one job may spend now. None: no such limit."""
 
     max_hourly: Decimal | None

@@ -30,28 +30,60 @@ SHORTEST_STAY = timedelta(hours=1)
 """A place that ends sooner is not worth moving into for a job that checkpoints."""
 
 
+class Group:
+    """Stands that only their price parts."""
+
+    def __init__(self, preference: Preference, stands: Sequence[Stand]) -> None:
+        self.preference, self.stands = preference, stands
+        alike: dict[tuple[float, ...], list[Stand]] = defaultdict(list)
+        for stand in sorted(stands, key=lambda stand: stand.tail):
+            alike[stand.cost].append(stand)
+        self.alike = list(alike.values())
+        """Those that cost every job the same, by name."""
+
+    def by_price(self, work: Work) -> Sequence[Stand]:
+        """By what a useful hour costs; what costs the same to a millionth by name."""
+        if len(self.alike) == 1:
+            return self.alike[0]
+        ranked = [(stands[0].about(work), stands) for stands in self.alike]
+        ranked.sort(key=_price)
+        prices = [price for price, _ in ranked]
+        if any(after - before < _ALIKE for before, after in pairwise(prices)):
+            return sorted(self.stands, key=lambda stand: (stand.useful(work), stand.tail))
+        return [stand for _, stands in ranked for stand in stands]
+
+
+_price = itemgetter(0)
+_ALIKE = 2e-6
+"""Prices farther apart than this differ after rounding too."""
+
+
 class Field:
     """The places that fit the needs of a kind of job, and who does not."""
 
     def __init__(self, stands: Sequence[Stand], losers: Shared) -> None:
-        self.stands = stands
+        self.stands, self.losers = stands, losers
         groups: dict[Preference, list[Stand]] = defaultdict(list)
         for stand in stands:
             groups[stand.preference].append(stand)
-        self.groups = sorted(groups.items())
-        """Stands that only their price parts, the most preferred first."""
-        self.losers = losers
+        self.groups = [Group(*group) for group in sorted(groups.items())]
+        """The most preferred first."""
         self.may_end = any(s.offer.available_until is not None for s in stands)
         self._behind: dict[Preference, Shared] = {}
+
+    @property
+    def changes(self) -> int:
+        """Grows whenever somebody takes something of a place in it."""
+        return sum([stand.stock.changes for stand in self.stands])
 
     def behind(self, preference: Preference) -> Shared:
         """Who does not fit, or is less preferred than that."""
         if preference not in self._behind:
             losers = Losers()
-            for theirs, stands in self.groups:
-                if theirs > preference:
-                    why = _less_preferred(preference, theirs)
-                    for stand in stands:
+            for group in self.groups:
+                if group.preference > preference:
+                    why = _less_preferred(preference, group.preference)
+                    for stand in group.stands:
                         losers.add(stand.offer, why, stand.price, stand.size)
             self._behind[preference] = self.losers.plus(losers.shared())
         return self._behind[preference]
@@ -124,8 +156,8 @@ class Ranking:
         """Puts the next group in order; False: there is none."""
         if len(self._ends) == len(self._field.groups):
             return False
-        _, group = self._field.groups[len(self._ends)]
-        self._stands += _by_price(group, self._kind.work)
+        group = self._field.groups[len(self._ends)]
+        self._stands += group.by_price(self._kind.work)
         self._ends.append(len(self._stands))
         return True
 
@@ -150,32 +182,33 @@ class Ranker:
         key = (asked, terms, max_loss)
         found = self._rankings.get(key)
         if found is None:
-            kind = Kind(asked, terms, Work.of(terms))
-            found = self._rankings[key] = Ranking(kind, self._field(kind, max_loss))
+            kind, field = Kind(asked, terms, Work.of(terms)), self._whole_field(asked)
+            if max_loss is not None or field.may_end:
+                field = self._narrowed(field, kind, max_loss)
+            found = self._rankings[key] = Ranking(kind, field)
         return found
 
     def market(self, provider: str) -> Market:
         """The account behind an offer."""
         return self._markets.get(provider, Market(None))
 
-    def _field(self, kind: Kind, max_loss: Decimal | None) -> Field:
-        field = self._whole_field(kind.needs)
-        if max_loss is None and not field.may_end:
-            return field
-        return self._narrowed(field, kind, max_loss)
+    def field(self, needs: Needs) -> Field:
+        """What fits these needs."""
+        return self._whole_field(needs if self._charges else needs.plain)
 
     def _whole_field(self, needs: Needs) -> Field:
         """Whatever the work. Who needs other things beside the GPUs is filtered once."""
-        if needs not in self._fields:
+        found = self._fields.get(needs)
+        if found is None:
             plain = needs.plain
             if plain is needs:
                 stands, losers = self._filter(needs)
-                self._fields[needs] = Field(stands, losers.shared())
+                found = Field(stands, losers.shared())
             else:
                 bare = self._whole_field(plain)
-                stands = [_with_beside(stand, needs) for stand in bare.stands]
-                self._fields[needs] = Field(stands, bare.losers)
-        return self._fields[needs]
+                found = Field([_with_beside(s, needs) for s in bare.stands], bare.losers)
+            self._fields[needs] = found
+        return found
 
     def _narrowed(self, field: Field, kind: Kind, max_loss: Decimal | None) -> Field:
         """Less the places whose fitness depends on the work that is left."""
@@ -234,21 +267,6 @@ class Ranker:
             return None
         told = f"it ends at {offer.available_until:%Y-%m-%dT%H:%M:%SZ}, before the job could gain"
         return Refusal(Reason.ENDS_TOO_SOON, told)
-
-
-def _by_price(stands: Sequence[Stand], work: Work) -> list[Stand]:
-    """The stands by what a useful hour costs; what costs the same to a millionth by name."""
-    ranked = [(stand.about(work), stand) for stand in stands]
-    ranked.sort(key=_price)
-    prices = [price for price, _ in ranked]
-    if any(after - before < _ALIKE for before, after in pairwise(prices)):
-        ranked.sort(key=lambda item: (round(item[0], 6), item[1].tail))
-    return [stand for _, stand in ranked]
-
-
-_price = itemgetter(0)
-_ALIKE = 2e-6
-"""Prices farther apart than this differ after rounding too."""
 
 
 def _dearer(chosen: Stand, other: Stand, work: Work) -> Refusal:

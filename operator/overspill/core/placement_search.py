@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import inf
+from typing import NamedTuple
 
 from overspill.core.filters import Needs, Refusal
 from overspill.core.offer import NOTHING_BESIDE
@@ -36,8 +37,7 @@ _TAKEN = Refusal(Reason.NO_CAPACITY_NOW, "taken by another job just now", clears
 _HOUR = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(NamedTuple):
     """A candidate that a job can have now; `total` is the money its lease may use."""
 
     candidate: Candidate

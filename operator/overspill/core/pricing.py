@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_UP, Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 from overspill.core.decision import CostLine
 from overspill.core.filters import Market, Needs
@@ -26,9 +27,11 @@ _FARTHEST = Decimal(20)
 """exp() is cut here: past it the place is hopeless anyway."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What the price depends on beside the offer. Hashable, hours as decimals."""
+class Terms(NamedTuple):
+    """What the price depends on beside the offer. Hours as decimals.
+
+    A tuple, because plans make and look up one for every job.
+    """
 
     work_h: Decimal
     is_known: bool
@@ -85,8 +88,10 @@ def remaining_work(job: Job, *, restarts: bool) -> timedelta | None:
     """
     if job.work is None:
         return None
-    left = job.work * (100 - min(100, job.progress_percent or 0)) / 100
-    if not restarts or not job.progress_percent:
+    if not job.progress_percent:
+        return job.work
+    left = job.work * (100 - min(100, job.progress_percent)) / 100
+    if not restarts:
         return left
     return min(job.work, left + job.checkpoint.interval) if job.checkpoint else job.work
 
@@ -132,6 +137,7 @@ def mtbf_of(offer: Offer, market: Market) -> timedelta | None:
     return corrected_mtbf(told, market.node_hours, market.losses)
 
 
+@lru_cache(maxsize=1024)
 def corrected_mtbf(told: timedelta | None, node_hours: Decimal, losses: int) -> timedelta | None:
     """What was told of losses (by the offer, else by the account), corrected by our own leases.
 

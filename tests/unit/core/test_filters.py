@@ -1,7 +1,5 @@
 """The filter chain by itself: the order of its questions, and the edges of single ones."""
 
-from dataclasses import replace
-
 import pytest
 
 from overspill.core.filters import Market, Needs, is_in_region, needs_of, refusal
@@ -36,8 +34,8 @@ def test_hardware_is_told_before_policy_and_policy_before_the_account() -> None:
     down = Market(AKASH, ProviderHealth(is_usable=False))
     steps = [
         (needs, Reason.WRONG_MODEL),
-        (replace(needs, gpu=GpuRequirements()), Reason.REGION_NOT_ALLOWED),
-        (replace(needs, gpu=GpuRequirements(), regions=()), Reason.CAPACITY_TYPE_NOT_ALLOWED),
+        (needs._replace(gpu=GpuRequirements()), Reason.REGION_NOT_ALLOWED),
+        (needs._replace(gpu=GpuRequirements(), regions=()), Reason.CAPACITY_TYPE_NOT_ALLOWED),
         (Needs(GpuRequirements(), 1, ALL), Reason.PROVIDER_UNUSABLE),
     ]
     for asked, reason in steps:

@@ -37,14 +37,14 @@ def test_without_losses_and_data_only_rate_and_start_are_paid() -> None:
     ],
 )
 def test_losses_cost_the_work_that_is_done_again(interval: str | None, rework: str) -> None:
-    terms = replace(TERMS, interval_h=Decimal(interval) if interval else None)
+    terms = TERMS._replace(interval_h=Decimal(interval) if interval else None)
     found = quote(rent(price="1", mtbf=100 * HOUR), MARKET, NEEDS, terms)
     assert abs(found.rework_h - Decimal(rework)) < Decimal("0.000005")
 
 
 def test_a_gang_is_lost_as_often_as_any_of_its_nodes() -> None:
     one = quote(rent(mtbf=100 * HOUR), MARKET, NEEDS, TERMS)
-    four = quote(rent(mtbf=400 * HOUR), MARKET, NEEDS, replace(TERMS, num_nodes=4))
+    four = quote(rent(mtbf=400 * HOUR), MARKET, NEEDS, TERMS._replace(num_nodes=4))
     assert one.rework_h == four.rework_h
 
 
@@ -55,7 +55,7 @@ def test_a_hopeless_place_is_dear_and_not_an_error() -> None:
 
 def test_the_account_tells_what_the_offer_does_not() -> None:
     account = replace(AKASH, cold_start=HOUR, mtbf=100 * HOUR, egress_usd_per_gib=usd("0.1"))
-    terms = replace(TERMS, moved_gib=usd(30))
+    terms = TERMS._replace(moved_gib=usd(30))
     found = quote(rent(price="1", cold_start=timedelta(0)), Market(account), NEEDS, terms)
     assert (found.line("coldStart"), found.line("egress")) == (usd(1), usd(3))
     assert found.line("rework") > 0
@@ -108,7 +108,7 @@ SOME = st.integers(1, 2000)
 def test_a_place_that_lasts_longer_never_costs_more(
     work: int, mtbf: int, longer: int, interval: int
 ) -> None:
-    terms = replace(TERMS, work_h=Decimal(work) / 10, interval_h=Decimal(interval) / 100)
+    terms = TERMS._replace(work_h=Decimal(work) / 10, interval_h=Decimal(interval) / 100)
     short = quote(rent(mtbf=mtbf * HOUR), MARKET, NEEDS, terms)
     long = quote(rent(mtbf=(mtbf + longer) * HOUR), MARKET, NEEDS, terms)
     assert long.total <= short.total

@@ -2,17 +2,17 @@
 
 Keeps what those tests turn on: resourceVersions, conflicts, finalizers, status subresources,
 watches with bookmarks and 410. It validates nothing; the real API server does, in tests/cluster.
+What it stores is never changed in place, so a write copies what it changes and nothing else.
 """
 
 import asyncio
-import copy
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from overspill.core.errors import ClusterUnavailable, Conflict, Gone, OverspillError
 from overspill.kube.wire import DEFAULT_LIMITS, Listing, WatchLimits
-from overspill.testing.fakeapi_parts import Place, Selector, merged, parse
+from overspill.testing.fakeapi_parts import Place, Selector, copied, merged, parse, sent
 
 Json = dict[str, Any]
 
@@ -52,11 +52,15 @@ class FakeApi:
         """Makes the next matching calls fail."""
         self._faults.append(fault)
 
+    def faults_end(self) -> None:
+        """Calls succeed again."""
+        self._faults.clear()
+
     async def put(self, path: str, obj: Mapping[str, Any]) -> Json:
         """Writes an object whole, status too, as a kubelet or another controller would."""
         place = parse(path)
         old = self._objects.get(place.key)
-        return await self._write(place, copy.deepcopy(dict(obj)), old)
+        return self._shown(await self._write(place, sent(obj), old))
 
     async def remove(self, path: str) -> None:
         """Removes an object at once, whatever its finalizers say (`kubectl` by force)."""
@@ -89,7 +93,7 @@ class FakeApi:
         with self._call("get", path):
             place = parse(path)
             if place.name:
-                return copy.deepcopy(self._found(place))
+                return self._shown(self._found(place))
             listing = self._listing(place, params or {})
             return {"items": listing.items, "metadata": {"resourceVersion": self.version}}
 
@@ -97,13 +101,13 @@ class FakeApi:
         """POST; status is dropped where it is a subresource."""
         with self._call("create", path):
             collection = parse(path)
-            obj = copy.deepcopy(dict(body))
+            obj = sent(body)
             place = collection.named(obj["metadata"]["name"])
             if place.key in self._objects:
                 raise Conflict(f"{place} already exists")
             if place.has_status:
                 obj.pop("status", None)
-            return copy.deepcopy(await self._write(place, obj, None))
+            return self._shown(await self._write(place, obj, None))
 
     async def patch(
         self,
@@ -120,8 +124,8 @@ class FakeApi:
             old = self._found(place)
             _check_uid(old, body.get("metadata", {}))
             _check(old, body.get("metadata", {}))
-            wanted = _without_lock(merged(old, body))
-            return copy.deepcopy(await self._write(place, _allowed(place, old, wanted), old))
+            wanted = _without_lock(merged(old, sent(body)))
+            return self._shown(await self._write(place, _allowed(place, old, wanted), old))
 
     async def replace(self, path: str, body: Mapping[str, Any]) -> Json:
         """PUT of a whole object."""
@@ -129,8 +133,8 @@ class FakeApi:
             place = parse(path)
             old = self._found(place)
             _check(old, body.get("metadata", {}))
-            wanted = _allowed(place, old, copy.deepcopy(dict(body)))
-            return copy.deepcopy(await self._write(place, wanted, old))
+            wanted = _allowed(place, old, sent(body))
+            return self._shown(await self._write(place, wanted, old))
 
     async def delete(self, path: str, body: Mapping[str, Any] | None = None) -> Json:
         """DELETE; waits for finalizers."""
@@ -141,9 +145,8 @@ class FakeApi:
             if not old["metadata"].get("finalizers"):
                 await self._gone(place)
                 return {"kind": "Status", "status": "Success"}
-            obj = copy.deepcopy(old)
-            obj["metadata"].setdefault("deletionTimestamp", self.now)
-            return copy.deepcopy(await self._write(place, obj, old))
+            meta = {"deletionTimestamp": self.now, **old["metadata"]}
+            return self._shown(await self._write(place, {**old, "metadata": meta}, old))
 
     async def list_all(self, path: str, params: Mapping[str, str] | None = None) -> list[Json]:
         """A complete LIST."""
@@ -183,7 +186,7 @@ class FakeApi:
             if not self.muted:
                 found, position = self._events(place, selector, position), self._version
                 for kind, obj in found:
-                    yield kind, copy.deepcopy(obj)
+                    yield kind, self._shown(obj)
             if self._ends != ends:
                 yield "BOOKMARK", {"metadata": {"resourceVersion": self.version}}
                 return
@@ -211,11 +214,15 @@ class FakeApi:
     def _listing(self, place: Place, params: Mapping[str, str]) -> Listing:
         selector = Selector(params)
         items = [
-            copy.deepcopy(obj)
+            self._shown(obj)
             for (collection, _, _), obj in sorted(self._objects.items())
             if place.covers(collection, obj) and selector.matches(obj)
         ]
         return Listing(items, self.version)
+
+    def _shown(self, obj: Json) -> Json:
+        """What a caller gets, who may do with it as he likes."""
+        return copied(obj)
 
     def _found(self, place: Place) -> Json:
         if place.key not in self._objects:
@@ -223,8 +230,8 @@ class FakeApi:
         return self._objects[place.key]
 
     async def _write(self, place: Place, obj: Json, old: Json | None) -> Json:
-        meta = obj.setdefault("metadata", {})
-        meta["name"] = place.name
+        meta = {**obj.get("metadata", {}), "name": place.name}
+        obj = {**obj, "metadata": meta}
         if place.namespace:
             meta["namespace"] = place.namespace
         if old is not None and _unchanged(old, obj):
@@ -258,14 +265,14 @@ class FakeApi:
         meta["resourceVersion"] = self.version
 
     async def _gone(self, place: Place) -> None:
-        obj = copy.deepcopy(self._objects.pop(place.key))
+        last = self._objects.pop(place.key)
         self._version += 1
-        obj["metadata"]["resourceVersion"] = self.version
-        await self._record("DELETED", place, obj)
+        meta = {**last["metadata"], "resourceVersion": self.version}
+        await self._record("DELETED", place, {**last, "metadata": meta})
 
     async def _record(self, kind: str, place: Place, obj: Json) -> None:
-        self._history.append((self._version, kind, place.collection, copy.deepcopy(obj)))
-        self.on_write(kind, obj)
+        self._history.append((self._version, kind, place.collection, obj))
+        self.on_write(kind, self._shown(obj))
         async with self._wake:
             self._wake.notify_all()
 
@@ -314,16 +321,15 @@ def _check_uid(old: Json, meta: Mapping[str, Any]) -> None:
 
 
 def _without_lock(obj: Json) -> Json:
-    obj["metadata"].pop("resourceVersion", None)
-    return obj
+    meta = {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}
+    return {**obj, "metadata": meta}
 
 
 def _allowed(place: Place, old: Json, wanted: Json) -> Json:
     """The main path changes all but the status, the status path nothing but the status."""
     if not place.has_status:
         return wanted
-    inner = copy.deepcopy(old if place.is_status else wanted)
-    inner.pop("status", None)
+    inner = {k: v for k, v in (old if place.is_status else wanted).items() if k != "status"}
     status = (wanted if place.is_status else old).get("status")
     return inner if status is None else {**inner, "status": status}
 

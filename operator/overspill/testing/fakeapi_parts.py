@@ -1,6 +1,7 @@
 """Paths, selectors and merge-patches of the API server in memory. Used by `fakeapi` alone."""
 
-import copy
+import json
+import marshal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -86,11 +87,23 @@ class Selector:
         return [("DELETED", dict(obj))] if leaves else []
 
 
+def sent(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What arrives of a body: JSON and nothing else, and nobody else's."""
+    found: dict[str, Any] = json.loads(json.dumps(body))
+    return found
+
+
+def copied(document: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a JSON document, some ten times as fast as `copy.deepcopy`."""
+    found: dict[str, Any] = marshal.loads(marshal.dumps(document))  # noqa: S302  (our own)
+    return found
+
+
 def merged(old: Any, patch: Any) -> Any:
-    """RFC 7386."""
+    """RFC 7386. Shares with both what it does not change."""
     if not isinstance(patch, Mapping):
-        return copy.deepcopy(patch)
-    result = copy.deepcopy(dict(old)) if isinstance(old, Mapping) else {}
+        return patch
+    result = dict(old) if isinstance(old, Mapping) else {}
     for name, value in patch.items():
         if value is None:
             result.pop(name, None)

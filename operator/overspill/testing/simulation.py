@@ -106,6 +106,7 @@ class Simulation:
         self.clock = LoopClock()
         self.random = random.Random(self.seed)  # noqa: S311  (seeded, reproducible on purpose)
         self.market.dice = self.random
+        self._settings = Settings(**{"poll_period_s": 5, "drain_s": 0, **self.settings})
         self._engines: list[asyncio.Task[None]] = []
         self._stores: dict[str, Store] = {}
         self.engines: dict[str, Engine] = {}
@@ -180,7 +181,7 @@ class Simulation:
             cluster=GatedCluster(cluster, gate),
             accounts=Accounts(self._adapter_on(line), gate, clock),
             clock=clock,
-            settings=Settings(**{"poll_period_s": 5, "drain_s": 0, **self.settings}),
+            settings=self._settings,
             reports=ReportBook(b"secret", clock),
             leader=leader,
             home=NoHome(),

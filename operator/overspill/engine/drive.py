@@ -19,6 +19,10 @@ from overspill.engine.workqueue import Key
 
 log = logging.getLogger(__name__)
 
+STALE_S = 0.05
+"""After a conflict the newer version is a moment away, and its event wakes the key anyway; while
+the ear is deaf the same conflict would come twenty times a second, so each waits longer."""
+
 STEPS = {
     LeaseState.PLANNED: open_lease,
     LeaseState.OPENING: open_lease,
@@ -45,7 +49,7 @@ async def _work(engine: Engine, key: Key) -> None:
         await step(engine, key)
     except (Conflict, Gone) as error:
         log.debug("%s: decided on an old version, comes again: %s", key, error)
-        engine.queue.add_after(key, 0.05)
+        engine.queue.add_failed(key, STALE_S)
     except (ClusterUnavailable, ProviderError) as error:
         log.warning("%s: %s", key, error)
         engine.queue.add_failed(key)

@@ -81,6 +81,8 @@ class Memory:
     degraded: dict[str, tuple[Reason, str]] = field(default_factory=dict)
     near_ceiling: set[str] = field(default_factory=set)
     decisions: dict[str, Decision] = field(default_factory=dict)
+    explained: set[str] = field(default_factory=set)
+    """Jobs whose status was found to say what led to their place, though we never decided it."""
     excluded: dict[tuple[str, str, str], float] = field(default_factory=dict)
     secrets: dict[str, SecretFacts] = field(default_factory=dict)
     held_off: dict[str, float] = field(default_factory=dict)

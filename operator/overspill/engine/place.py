@@ -100,12 +100,26 @@ def _is_news(engine: Engine, decision: Decision) -> bool:
     if decision.job.uid in engine.memory.held_off:
         return False
     before = engine.memory.decisions.get(decision.job.uid)
-    if decision.action in (Action.PLACE, Action.MOVE) or before is None:
+    if decision.action in (Action.PLACE, Action.MOVE):
         return True
     if decision.action is Action.STAY:
         # What led to the place is what people want to read, unless it was asked to leave.
-        return before.reason == Reason.MAKES_ROOM
-    return _gist(before) != _gist(decision)
+        return before.reason == Reason.MAKES_ROOM if before else not _is_told(engine, decision)
+    return before is None or _gist(before) != _gist(decision)
+
+
+def _is_told(engine: Engine, decision: Decision) -> bool:
+    """Whether the status says what led to the place: before a restart, or by another leader.
+
+    To overwrite it would be a write for every job that runs, at every start, and two leaders who
+    know different halves of the story would correct each other three times a second.
+    """
+    uid, explained = decision.job.uid, engine.memory.explained
+    job = None if uid in explained else engine.cluster.view().jobs.get(uid)
+    told = (job.status.get("decision") or {}) if job else {}
+    if told.get("action") in (Action.PLACE, Action.MOVE):
+        explained.add(uid)
+    return uid in explained
 
 
 def _gist(decision: Decision) -> tuple[Action, str, int | None]:

@@ -33,7 +33,7 @@ class WorkQueue:
         self._processing: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, tuple[float, asyncio.TimerHandle]] = {}
-        self._wake = asyncio.Event()
+        self._ready = asyncio.Semaphore(0)
 
     def add(self, key: Key) -> None:
         """Marks a key as needing work now."""
@@ -56,11 +56,11 @@ class WorkQueue:
         self._cancel_timer(key)
         self._timers[key] = (due, loop.call_later(delay_s, self._fire, key))
 
-    def add_failed(self, key: Key) -> None:
-        """Requeues after a failure, waiting longer each time."""
+    def add_failed(self, key: Key, first_s: float = FIRST_BACKOFF_S) -> None:
+        """Requeues after a failure, waiting twice as long each time."""
         count = self._failures.get(key, 0)
         self._failures[key] = count + 1
-        self.add_after(key, min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(count, 16)))
+        self.add_after(key, min(MAX_BACKOFF_S, first_s * 2 ** min(count, 16)))
 
     def forget(self, key: Key) -> None:
         """The key succeeded: its backoff starts anew."""
@@ -68,9 +68,7 @@ class WorkQueue:
 
     async def get(self) -> Key:
         """The next key; call `done` with it afterwards."""
-        while not self._depth:
-            self._wake.clear()
-            await self._wake.wait()
+        await self._ready.acquire()  # one worker wakes for one key, the others sleep on
         key = self._next()
         QUEUE_DEPTH.set(self._depth)
         self._dirty.discard(key)
@@ -100,7 +98,7 @@ class WorkQueue:
     def _push(self, key: Key) -> None:
         (self._urgent if key[0] == URGENT else self._rest).append(key)
         QUEUE_DEPTH.set(self._depth)
-        self._wake.set()
+        self._ready.release()
 
     def _fire(self, key: Key) -> None:
         self._timers.pop(key, None)

@@ -75,7 +75,7 @@ def malformed(template: Mapping[str, Any]) -> str:
     The CRD keeps most of the template as it is, so anything may stand there, and the API server
     would say so only when the child is created.
     """
-    return next(_misshapen(template, _SHAPE, "spec.template"), "")
+    return next(_misshapen(dict(template), _SHAPE, "spec.template"), "")
 
 
 _Shape = type | list["_Shape"] | dict[str, "_Shape"]

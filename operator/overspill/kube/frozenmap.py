@@ -14,6 +14,9 @@ V = TypeVar("V")
 BUCKETS = 256
 """Good for some ten thousand entries: a successor then copies about fifty of them."""
 
+FEW = 48
+"""Up to so many stand in one bucket: walking hundreds of empty ones would take longer."""
+
 
 class FrozenMap(Mapping[str, V]):
     """Entries by key, in an order that means nothing but is the same in every run."""
@@ -21,11 +24,11 @@ class FrozenMap(Mapping[str, V]):
     __slots__ = ("_buckets", "_size")
 
     def __init__(self) -> None:
-        self._buckets: tuple[dict[str, V], ...] = ({},) * BUCKETS
+        self._buckets: tuple[dict[str, V], ...] = ({},)
         self._size = 0
 
     def __getitem__(self, key: str) -> V:
-        return self._buckets[_place(key)][key]
+        return self._buckets[self._place(key)][key]
 
     def __iter__(self) -> Iterator[str]:
         for bucket in self._buckets:
@@ -36,12 +39,13 @@ class FrozenMap(Mapping[str, V]):
 
     def having(self, key: str, value: V) -> "FrozenMap[V]":
         """The same with this entry."""
-        place = _place(key)
-        return self._successor(place, {**self._buckets[place], key: value})
+        place = self._place(key)
+        made = self._successor(place, {**self._buckets[place], key: value})
+        return made._spread() if len(self._buckets) == 1 and len(made) > FEW else made
 
     def lacking(self, key: str) -> "FrozenMap[V]":
         """The same without this key."""
-        place = _place(key)
+        place = self._place(key)
         if key not in self._buckets[place]:
             return self
         kept = {k: v for k, v in self._buckets[place].items() if k != key}
@@ -53,7 +57,16 @@ class FrozenMap(Mapping[str, V]):
         made._size = self._size + len(bucket) - len(self._buckets[place])
         return made
 
+    def _spread(self) -> "FrozenMap[V]":
+        """The same in many buckets."""
+        made: FrozenMap[V] = FrozenMap.__new__(FrozenMap)
+        buckets: tuple[dict[str, V], ...] = tuple({} for _ in range(BUCKETS))
+        made._buckets, made._size = buckets, self._size
+        for key, value in self.items():
+            buckets[made._place(key)][key] = value
+        return made
 
-def _place(key: str) -> int:
-    """Not `hash`, which differs from process to process: a run must be repeatable by its seed."""
-    return crc32(key.encode()) % BUCKETS
+    def _place(self, key: str) -> int:
+        """Not `hash`, which differs from process to process: a run must be repeatable by its
+        seed."""
+        return crc32(key.encode()) % len(self._buckets)

@@ -5,21 +5,21 @@ answered is seen by the next `view` at once. Versions only go forward; a uid tha
 never returns. `cluster.KubeCluster` shows the content, the engine's queue listens.
 """
 
-import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from overspill.core.job import Job
 from overspill.kube import mapping
 from overspill.kube.frozenmap import FrozenMap
 from overspill.kube.mapping import Unreadable, Value
+from overspill.kube.packed import packed
 from overspill.kube.resources import Kind
 from overspill.ports import View
 
 Listener = Callable[[Kind, str], None]
 MAX_TOMBSTONES = 20_000
-MAX_WORD = 32
 MANY = (Kind.JOB, Kind.LEASE)
 """Kinds of which there may be thousands: their part of the view is never made anew."""
 
@@ -44,6 +44,7 @@ class Store:
     def __init__(self) -> None:
         self._entries: dict[Kind, dict[str, Entry]] = {kind: {} for kind in Kind}
         self._listed_at: dict[Kind, int] = {}
+        self._eras: dict[Kind, int] = dict.fromkeys(Kind, 0)
         self._tombstones: OrderedDict[str, None] = OrderedDict()
         self._unheard: dict[Kind, dict[str, int]] = {kind: {} for kind in Kind}
         self._listeners: list[Listener] = []
@@ -103,6 +104,14 @@ class Store:
         self._unheard[kind].clear()
         return missed
 
+    def listed_at(self, kind: Kind) -> int:
+        """The version of the last complete LIST, 0 before the first one."""
+        return self._listed_at.get(kind, 0)
+
+    def era(self, kind: Kind) -> int:
+        """How often the versions went back: what was heard before means nothing after."""
+        return self._eras[kind]
+
     def entry(self, kind: Kind, uid: str) -> Entry | None:
         """What is known of one object."""
         return self._entries[kind].get(uid)
@@ -123,7 +132,8 @@ class Store:
         known = self._entries[kind].get(uid)
         if uid in self._tombstones or (known is not None and known.version >= version):
             return False
-        entry = self._entries[kind][uid] = _entry(kind, obj)
+        before = known.value if known is not None else None
+        entry = self._entries[kind][uid] = _entry(kind, obj, before)
         self._show(kind, uid, entry)
         self._changed(kind, uid)
         return True
@@ -139,6 +149,7 @@ class Store:
         return True
 
     def _rewind(self, kind: Kind) -> None:
+        self._eras[kind] += 1
         del self._listed_at[kind]  # not synced until the new list is complete
         forgotten, self._entries[kind] = self._entries[kind], {}
         self._tombstones.clear()
@@ -213,34 +224,19 @@ class Merge:
         return len(self._found)
 
 
-def _entry(kind: Kind, obj: Mapping[str, Any]) -> Entry:
+def _entry(kind: Kind, obj: Mapping[str, Any], before: Value | None) -> Entry:
     """Maps an object once per version; one that cannot be read keeps the reason."""
-    obj = _shared(obj)
     meta = obj["metadata"]
     value: Value | None = None
     error = ""
     try:
-        value = mapping.read(kind, obj)
+        value = mapping.read(kind, obj, before)
     except Unreadable as unreadable:
         error = str(unreadable)
     uid, version = _identity(obj)
     namespace = str(meta.get("namespace") or "")
-    status = obj.get("status") or {}
+    status = value.status if isinstance(value, Job) else packed(obj.get("status") or {})
     return Entry(kind, uid, namespace, str(meta["name"]), version, value, error, status)
-
-
-def _shared(value: Any) -> Any:
-    """The same JSON with field names and words kept once for all objects: a quarter less memory.
-
-    Measured with 5,000 jobs: 65 MB became 51. managedFields are not read, so not copied either.
-    """
-    if isinstance(value, dict):
-        return {sys.intern(k): _shared(v) for k, v in value.items() if k != "managedFields"}
-    if isinstance(value, list):
-        return [_shared(v) for v in value]
-    if isinstance(value, str) and len(value) <= MAX_WORD and value.isalpha():
-        return sys.intern(value)
-    return value
 
 
 def _identity(obj: Mapping[str, Any]) -> tuple[str, int]:

@@ -96,7 +96,7 @@ def test_status_is_read_back():
     assert job.attempts[1].exit_code == 0
     assert (job.durable_checkpoint_uri, job.durable_checkpoint_step) == ("s3://c", 0)
     assert (job.progress_percent, job.closed_cost_usd) == (40, Decimal("0.25"))
-    assert job.status is obj["status"]
+    assert job.status == obj["status"]
 
 
 @pytest.mark.parametrize(

@@ -34,14 +34,21 @@ __all__ = [
 Value = Job | Lease | ProviderAccount | SlaClass | Budget
 
 _READERS: dict[Kind, Callable[[Mapping[str, Any]], Value]] = {
-    Kind.JOB: read_job,
-    Kind.LEASE: read_lease,
     Kind.PROVIDER: read_account,
     Kind.SLA_CLASS: read_class,
     Kind.BUDGET: read_budget,
 }
 
 
-def read(kind: Kind, obj: Mapping[str, Any]) -> Value:
-    """The core value of an object of that kind, or `Unreadable`."""
-    return _READERS[kind](obj)
+def read(kind: Kind, obj: Mapping[str, Any], before: Value | None = None) -> Value:
+    """The core value of an object of that kind, or `Unreadable`.
+
+    `before` is the value of an older version, which spares reading what cannot have changed.
+    """
+    match kind:
+        case Kind.JOB:
+            return read_job(obj, before if isinstance(before, Job) else None)
+        case Kind.LEASE:
+            return read_lease(obj, before if isinstance(before, Lease) else None)
+        case _:
+            return _READERS[kind](obj)

@@ -1,6 +1,7 @@
 """Reads a GPUJob: the spec as its user wrote it, the status as we last wrote it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,31 +20,47 @@ from overspill.core.vocabulary import (
     VerificationMode,
     Workload,
 )
-from overspill.kube.mapping.reading import Fields
+from overspill.kube.mapping.reading import Fields, shared
+from overspill.kube.packed import packed
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
-def read_job(obj: Mapping[str, Any]) -> Job:
-    """The core's Job of a GPUJob document."""
+def read_job(obj: Mapping[str, Any], before: Job | None = None) -> Job:
+    """The core's Job of a GPUJob document. Of the generation that `before` was read from, only
+    what may have changed is read: most versions of a job differ in their status alone."""
     root = Fields(obj, "")
     meta, spec = root.inside("metadata"), root.inside("spec")
+    if before is not None and _is_same_spec(meta, before):
+        return replace(before, **_identity(meta), **_status(root.inside("status")))
     created = meta.required_time("creationTimestamp")
     return Job(
         ref=JobRef(meta.required("namespace"), meta.required("name"), meta.required("uid")),
-        resource_version=meta.required("resourceVersion"),
         generation=meta.number("generation", 1),
         created_at=created,
-        labels=meta.mapping("labels"),
-        annotations=_annotations(meta),
-        deletion_requested=meta.has("deletionTimestamp"),
         gpu=_gpu(spec.inside("gpu")),
-        template=spec.mapping("template"),
+        template=packed(spec.mapping("template")),
+        **_identity(meta),
         **_work(spec, created),
         **_placement(spec),
         **_recovery(spec),
         **_status(root.inside("status")),
     )
+
+
+def _is_same_spec(meta: Fields, before: Job) -> bool:
+    """The API server counts a generation at every change of the spec, per uid."""
+    return meta.whole("generation") == before.generation and meta.required("uid") == before.ref.uid
+
+
+def _identity(meta: Fields) -> dict[str, Any]:
+    """What changes without a new generation, beside the status."""
+    return {
+        "resource_version": meta.required("resourceVersion"),
+        "labels": meta.mapping("labels"),
+        "annotations": _annotations(meta),
+        "deletion_requested": meta.has("deletionTimestamp"),
+    }
 
 
 def _annotations(meta: Fields) -> Mapping[str, str]:
@@ -136,7 +153,7 @@ def _recovery(spec: Fields) -> dict[str, Any]:
 def _status(status: Fields) -> dict[str, Any]:
     progress = status.inside("progress")
     return {
-        "conditions": tuple(status.values("conditions")),
+        "conditions": tuple(shared(c) for c in status.values("conditions")),
         "attempts": tuple(_attempt(attempt) for attempt in status.each("attempts")),
         "moves": status.number("moves", 0),
         "failures": status.number("failures", 0),
@@ -147,7 +164,7 @@ def _status(status: Fields) -> dict[str, Any]:
         "progress_percent": progress.whole("percentage"),
         "closed_cost_usd": status.money("closedCostUSD"),
         "reference_closed_usd": status.money("closedReferenceUSD"),
-        "status": status.whole_document(),
+        "status": packed(status.whole_document()),
     }
 
 

@@ -1,29 +1,31 @@
 """Reads a GPULease: the immutable spec that was paid for, and the status of the protocol."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from overspill.core.lease import Closing, Handle, JobRef, Lease, Permit
 from overspill.core.vocabulary import ClosingReason, LeaseState
 from overspill.kube.mapping.offer import read_offer
-from overspill.kube.mapping.reading import Fields
+from overspill.kube.mapping.reading import Fields, shared
 from overspill.kube.mapping.request import read_request
 from overspill.kube.resources import LEASE_FINALIZER, RESOLVE_ANNOTATION
 
 
-def read_lease(obj: Mapping[str, Any]) -> Lease:
-    """The core's Lease of a GPULease document."""
+def read_lease(obj: Mapping[str, Any], before: Lease | None = None) -> Lease:
+    """The core's Lease of a GPULease document. The spec never changes: it is not read again where
+    `before` is the same lease."""
     root = Fields(obj, "")
     meta, spec = root.inside("metadata"), root.inside("spec")
+    if before is not None and meta.required("uid") == before.uid:
+        status = _status(root.inside("status"), before.name)
+        return replace(before, **_identity(meta), **status)
     name, namespace, job = meta.required("name"), meta.required("namespace"), spec.inside("jobRef")
     return Lease(
         name=name,
         namespace=namespace,
         uid=meta.required("uid"),
-        resource_version=meta.required("resourceVersion"),
         created_at=meta.required_time("creationTimestamp"),
-        has_finalizer=LEASE_FINALIZER in meta.texts("finalizers"),
-        deletion_requested=meta.has("deletionTimestamp"),
         job=JobRef(namespace, job.required("name"), job.required("uid")),
         attempt=spec.number("attempt", 1),
         provider=spec.required("provider"),
@@ -34,9 +36,19 @@ def read_lease(obj: Mapping[str, Any]) -> Lease:
         max_usd_per_hour=spec.money("maxHourlyUSD"),
         max_total_usd=spec.money("maxTotalUSD"),
         hard_deadline=spec.required_time("hardDeadlineTime"),
-        resolution=meta.inside("annotations").text(RESOLVE_ANNOTATION),
+        **_identity(meta),
         **_status(root.inside("status"), name),
     )
+
+
+def _identity(meta: Fields) -> dict[str, Any]:
+    """What others change beside the status."""
+    return {
+        "resource_version": meta.required("resourceVersion"),
+        "has_finalizer": LEASE_FINALIZER in meta.texts("finalizers"),
+        "deletion_requested": meta.has("deletionTimestamp"),
+        "resolution": meta.inside("annotations").text(RESOLVE_ANNOTATION),
+    }
 
 
 def _status(status: Fields, key: str) -> dict[str, Any]:
@@ -49,7 +61,7 @@ def _status(status: Fields, key: str) -> dict[str, Any]:
         "closed_at": status.time("closedTime"),
         "billed_usd": status.decimal("billedUSD"),
         "closing": _closing(status),
-        "conditions": tuple(status.values("conditions")),
+        "conditions": tuple(shared(c) for c in status.values("conditions")),
     }
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from functools import lru_cache
+from sys import intern
 from typing import Any, TypeVar
 
 from overspill.core.errors import OverspillError
@@ -34,6 +36,11 @@ _SUFFIXES = {
     "Ei": Decimal(1024) ** 6,
 }
 _GIB = Decimal(1024) ** 3
+_ZERO = Decimal(0)
+_WORD = 24
+"""Texts up to this length are kept once for all objects: words, names of places and leases."""
+_FEW = 4096
+"""Amounts and instants that were read lately, likewise: most objects share them with others."""
 
 
 class Unreadable(OverspillError):  # noqa: N818  (a verdict on the object, not on us)
@@ -78,7 +85,7 @@ class Fields:
     def text(self, name: str, default: str = "") -> str:
         """A string."""
         found: str = self._of(name, str, "a string", default)
-        return found
+        return intern(found) if len(found) <= _WORD and type(found) is str else found
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of strings."""
@@ -118,12 +125,12 @@ class Fields:
 
     def money(self, name: str) -> Decimal:
         """An exact number, 0 when absent."""
-        return self.decimal(name) or Decimal(0)
+        return self.decimal(name) or _ZERO
 
     def seconds(self, name: str) -> timedelta | None:
         """A duration in whole seconds."""
         found = self.whole(name)
-        return None if found is None else timedelta(seconds=found)
+        return None if found is None else _seconds(found)
 
     def span(self, name: str, default: timedelta) -> timedelta:
         """A duration in whole seconds with a default; zero is a duration."""
@@ -206,6 +213,19 @@ class Fields:
         return Unreadable(f"{self._path}.{name} {complaint}".lstrip("."))
 
 
+def shared(condition: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same condition, as one object for all jobs that were told so in the same second."""
+    try:
+        return _one(tuple(condition.items()))
+    except (AttributeError, TypeError):
+        return condition  # not a map of plain words: nobody shares it
+
+
+@lru_cache(_FEW // 4)
+def _one(content: tuple[tuple[str, Any], ...]) -> Mapping[str, Any]:
+    return dict(content)
+
+
 def quantity(raw: Any) -> Decimal:
     """The exact value of a Kubernetes quantity such as "500m", "80Gi" or 2."""
     written = str(raw)
@@ -222,6 +242,12 @@ def _expect(found: Any, kind: Any, path: str, expected: str) -> Any:
     return found
 
 
+@lru_cache(_FEW)
+def _seconds(whole: int) -> timedelta:
+    return timedelta(seconds=whole)
+
+
+@lru_cache(_FEW, typed=True)
 def _decimal(raw: Any) -> Decimal:
     if isinstance(raw, bool):
         raise TypeError("a boolean is not a number")
@@ -237,6 +263,7 @@ def _whole(raw: Any) -> int:
     return raw
 
 
+@lru_cache(_FEW)
 def _instant(raw: Any) -> datetime:
     moment = datetime.fromisoformat(raw)
     if moment.tzinfo is None:

@@ -9,6 +9,7 @@ from typing import Any
 from overspill.core.workload import LeaseRequest, PortableWorkload, SecretEnv
 from overspill.kube.mapping.reading import Fields
 from overspill.kube.mapping.writing import money, present
+from overspill.kube.packed import packed
 
 
 def read_request(request: Fields) -> LeaseRequest:
@@ -17,7 +18,7 @@ def read_request(request: Fields) -> LeaseRequest:
         gpu_count=request.number("gpuCount", 1),
         num_nodes=request.number("numNodes", 1),
         workload=_workload(request) if request.text("image") else None,
-        template=request.mapping("template"),
+        template=packed(request.mapping("template")),
         home_node=request.text("homeNode"),
         report_url=request.text("reportURL"),
         secret_digest=request.text("secretDigest"),

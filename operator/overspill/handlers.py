@@ -1,6 +1,7 @@
-"""kopf's ears: every event of our five kinds goes to the store, and nothing else happens here.
+"""kopf's ears: events of what administrators write go to the store, and nothing else happens here.
 
-No handler writes, returns or raises anything: the store's listener queues what is concerned.
+GPUJobs and GPULeases, of which there may be thousands, come through `kube/ear`. No handler writes,
+returns or raises anything: the store's listener queues what is concerned.
 """
 
 from typing import Any
@@ -22,18 +23,6 @@ def hear(kind: Kind, memo: Any, event: Any) -> None:
         store.drop(kind, obj["metadata"]["uid"])
     else:
         store.put(kind, obj)
-
-
-@kopf.on.event(GROUP, "v1alpha1", "gpujobs")
-async def on_job(memo: kopf.Memo, event: kopf.RawEvent, **_: Any) -> None:
-    """A GPUJob changed."""
-    hear(Kind.JOB, memo, event)
-
-
-@kopf.on.event(GROUP, "v1alpha1", "gpuleases")
-async def on_lease(memo: kopf.Memo, event: kopf.RawEvent, **_: Any) -> None:
-    """A GPULease changed."""
-    hear(Kind.LEASE, memo, event)
 
 
 @kopf.on.event(GROUP, "v1alpha1", "gpuproviders")

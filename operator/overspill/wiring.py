@@ -21,11 +21,13 @@ from overspill.engine.gate import EffectGate, GatedCluster, GatedKeepsake, killi
 from overspill.engine.requests import SecretProblem
 from overspill.kube.answers import Refused
 from overspill.kube.cluster import KubeCluster, cluster_id
+from overspill.kube.ear import Ear
 from overspill.kube.elector import Elector, Term
+from overspill.kube.following import Source
 from overspill.kube.home import HomeOptions, KubeHome
 from overspill.kube.keepsake import ConfigMapKeepsake
-from overspill.kube.resources import LEASE_LABEL, Kind
-from overspill.kube.store import Store
+from overspill.kube.resources import LEASE_LABEL, Kind, collection
+from overspill.kube.store import MANY, Store
 from overspill.kube.truth import Truth
 from overspill.kube.verbs import Verbs
 from overspill.kube.watchdog import end_process
@@ -64,6 +66,7 @@ class Process:
         secret = settings.cluster_secret.get_secret_value().encode()
         self.book = ReportBook(secret, self.clock, settings.report_url, self._reported)
         self.pulse = Pulse()
+        self._ears: dict[Kind, Ear] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._children: set[str] = set()
         self._home_moved = asyncio.Event()
@@ -75,6 +78,7 @@ class Process:
         self.home.listen(self._home_changed)
         period_s = self.settings.truth_period_s
         truth = Truth(self.verbs, self.store, self.clock, period_s, on_return=_hear_again)
+        self._ears = {kind: self._ear(kind, truth) for kind in MANY}
         self.pulse.start(asyncio.get_running_loop())
         options = self._serve_options()
         door = serving.report_app(options, self.book, self, self.clock)
@@ -83,6 +87,8 @@ class Process:
             self.settings.records_listen, self.engine.memory.shelf.find
         )
         self._run("truth", truth.run())
+        for kind, ear in self._ears.items():
+            self._run(f"the watch of {kind.plural}", ear.run())
         self._run("home", self.home.run())
         self._run("election", self.elector.run())
         self._run("children", self._observe_children())
@@ -112,12 +118,19 @@ class Process:
 
     def not_live(self) -> list[str]:
         """What a restart would heal."""
-        return [*self.pulse.complaints(), *old_watches({"home": self.home.last_event_age_s})]
+        ages = {kind.plural: ear.last_event_age_s for kind, ear in self._ears.items()}
+        ages["home"] = self.home.last_event_age_s
+        return [*self.pulse.complaints(), *old_watches(ages)]
 
     def not_ready(self) -> list[str]:
         """What is still missing before this replica could act."""
         found = [] if self.store.synced else ["the store is not synced"]
         return found if self.home.synced else [*found, "nodes and pods are not synced"]
+
+    def _ear(self, kind: Kind, truth: Truth) -> Ear:
+        watch_s = self.settings.truth_period_s
+        source = Source(collection(kind), watch_s=watch_s, inactivity_s=watch_s + SILENCE_S)
+        return Ear(self.verbs, self.clock, source, kind, truth, self.store)
 
     def _engine(self, own_cluster: str) -> Engine:
         gate = EffectGate(self.clock, killing_hook(self.settings.failpoint))

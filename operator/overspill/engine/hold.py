@@ -37,6 +37,8 @@ async def settle(engine: Engine) -> None:
     from the server, and not believed while the sweep doubts the records.
     """
     view = engine.cluster.view()
+    if not view.synced:
+        return
     used = _in_use(view.leases.values())
     for account in view.accounts.values():
         if account.name in used and not account.is_held and not account.deletion_requested:

@@ -91,11 +91,9 @@ async def _show_forever(engine: Engine) -> None:
         await engine.clock.sleep(SHOW_PERIOD_S)
         if not engine.leader.is_leader:
             continue
-        try:
-            note_count(engine)
-            await hold.settle(engine)
-            await show_accounts(engine)
-            await budgets.settle(engine)
-            await show_classes(engine)
-        except OverspillError as error:
-            log.warning("statuses of providers and budgets are written next time: %s", error)
+        note_count(engine)
+        for step in (hold.settle, show_accounts, budgets.settle, show_classes):
+            try:
+                await step(engine)
+            except OverspillError as error:
+                log.warning("%s.%s comes next time: %s", step.__module__, step.__name__, error)

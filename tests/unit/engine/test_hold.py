@@ -123,6 +123,16 @@ async def test_a_server_that_does_not_answer_lets_nothing_go(
     assert world.cluster.written(ReleaseProvider) == []
 
 
+async def test_a_view_that_is_not_complete_lets_nothing_go(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put(replace(ACCOUNT, is_held=True))
+    whole = world.cluster.view()
+    monkeypatch.setattr(world.cluster, "view", lambda: replace(whole, synced=False))
+    await hold.settle(world.engine)
+    assert world.cluster.changes == []
+
+
 async def test_records_that_the_sweep_doubts_let_nothing_go(
     world: World, market: FakeMarket
 ) -> None:

@@ -66,7 +66,10 @@ def _unobserved(world: World, reference: Reference, unseen: Sequence[Case], show
 
 def _stale(world: World, reference: Reference, marks: Sequence[Checkpoint], show: Show) -> Line:
     for number, mark in enumerate(marks):
-        stale(world, reference, mark, number)
+        try:
+            stale(world, reference, mark, number)
+        except (RuntimeError, TimeoutError) as error:  # the others are to be seen all the same
+            mark.violations.append(f"not lived: {error}")
         _tell(str(mark), mark.violations, show)
         show(f"  sieve  {number + 1}/{len(marks)} restarts into the past: {mark}")
     failed = sum(1 for mark in marks if mark.violations)

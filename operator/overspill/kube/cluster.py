@@ -137,6 +137,12 @@ class KubeCluster:
             case Event() | AccountEvent():
                 await self._events.post(change)
 
+    def _lease_in(self, obj: Mapping[str, Any]) -> Lease:
+        """A lease that we have just written; its spec, which never changes, is not read again."""
+        known = self._store.entry(Kind.LEASE, str(obj["metadata"]["uid"]))
+        before = known.value if known is not None and isinstance(known.value, Lease) else None
+        return _readable(lambda found: mapping.read_lease(found, before), obj)
+
     async def _read(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
         """A GET without resourceVersion is a quorum read. What the view had under that name before
         it, and the server has no more, is forgotten: no ear may ever tell of that deletion."""
@@ -158,13 +164,13 @@ class KubeCluster:
         except Refused as refused:
             raise _no_such_lease(refused) from refused
         self._store.note_write(Kind.LEASE, obj)
-        return _readable(mapping.read_lease, obj)
+        return self._lease_in(obj)
 
     async def _lease_status(self, lease: Lease) -> Lease:
         where = (Kind.LEASE, lease.namespace, lease.name)
         document = mapping.lease_status(lease, self._clock.now())
         written = await self._write_status(where, lease.uid, lease.resource_version, document)
-        return lease if written is None else _readable(mapping.read_lease, written)
+        return lease if written is None else self._lease_in(written)
 
     async def _release(self, lease: Lease) -> Lease:
         """Other people's finalizers stay; the version says that nobody changed the list."""
@@ -173,9 +179,9 @@ class KubeCluster:
         _same(found, lease.uid, lease.resource_version)
         held = _finalizers(found)
         if LEASE_FINALIZER not in held:
-            return _readable(mapping.read_lease, found)
+            return self._lease_in(found)
         held.remove(LEASE_FINALIZER)
-        return _readable(mapping.read_lease, await self._finalize(Kind.LEASE, path, found, held))
+        return self._lease_in(await self._finalize(Kind.LEASE, path, found, held))
 
     async def _hold(self, account: ProviderAccount) -> None:
         """A quorum read decides: the API server takes no new finalizer on what is being deleted."""

@@ -11,6 +11,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from overspill.core.errors import OverspillError
@@ -106,7 +107,7 @@ class Simulation:
         self.clock = LoopClock()
         self.random = random.Random(self.seed)  # noqa: S311  (seeded, reproducible on purpose)
         self.market.dice = self.random
-        self._settings = Settings(**{"poll_period_s": 5, "drain_s": 0, **self.settings})
+        self._settings = _settings(tuple(sorted(self.settings.items())))
         self._engines: list[asyncio.Task[None]] = []
         self._stores: dict[str, Store] = {}
         self.engines: dict[str, Engine] = {}
@@ -230,6 +231,12 @@ class Simulation:
 
     async def _no_secret(self, namespace: str, name: str) -> None:
         return None
+
+
+@cache
+def _settings(changes: tuple[tuple[str, Any], ...]) -> Settings:
+    """Asking the environment for each of them takes longer than some histories."""
+    return Settings(**{"poll_period_s": 5, "drain_s": 0, **dict(changes)})
 
 
 async def _in_place(work: Callable[..., Any], *args: Any) -> Any:

@@ -39,6 +39,8 @@ class MarketSettings(BaseModel):
     list_lag_seconds: float = Field(default=30, ge=0, le=600)
     """For so long a fresh lease may be missing from the market's lists."""
     quarantine_seconds: float = Field(default=60, ge=0, le=3600)
+    offers_every_seconds: float = Field(default=60, ge=5, le=3600)
+    """How long a reading of what it offers is kept."""
     allow_plain_http: bool = False
 
     def limits(self) -> Limits:

@@ -24,7 +24,7 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import BillEnd, ProviderType
 from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
-from overspill.providers._fresh import Unseen
+from overspill.providers._market import Market, capabilities_of
 from overspill.providers._settings import settings_of
 from overspill.providers.dispersed_api import Api
 from overspill.providers.dispersed_config import DEFAULT_ENDPOINT, SECRET, Config
@@ -66,8 +66,10 @@ def settings(account: ProviderAccount, credentials: Mapping[str, str]) -> tuple[
     return config, SecretStr(secret)
 
 
-class Dispersed:
+class Dispersed(Market[Config, Api]):
     """One Dispersed account: the five calls of `ports.Provider`, and logs."""
+
+    noun = "job"
 
     def __init__(
         self,
@@ -77,16 +79,8 @@ class Dispersed:
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.name = account.name
-        self.capabilities = _capabilities(config)
-        self._account, self._config, self._clock = account, config, clock
-        self._api = Api(account.name, config, secret, clock, transport)
-        grace = self.capabilities.not_found_grace
-        self._unseen = Unseen(account.name, "job", clock, grace)
-
-    async def aclose(self) -> None:
-        """Ends the connections."""
-        await self._api.http.aclose()
+        api = Api(account.name, config, secret, clock, transport)
+        super().__init__(account, config, clock, api, _capabilities(config))
 
     async def offers(self, requirements: Requirements | None) -> Sequence[Offer]:
         """The kinds of the registry that have a price in the settings."""
@@ -164,23 +158,10 @@ class Dispersed:
 
 
 def _capabilities(config: Config) -> Capabilities:
-    timeout = timedelta(seconds=config.request_timeout_seconds)
-    lag = timedelta(seconds=config.list_lag_seconds)
-    return Capabilities(
-        idempotency=IdempotencyClass.B,
-        list_lag=lag,
-        quarantine=timedelta(seconds=config.quarantine_seconds),
-        request_timeout=timeout,
-        permit_validity=timeout + timedelta(seconds=10),
-        can_set_command=False,
-        restarts_exited=True,  # it does not, but an end is not told from a loss: reports are needed
-        has_dead_mans_switch=True,
-        ending=Ending(
-            BillEnd.DEADLINE,
-            # it bills from the creation on, and its longest run begins with the start
-            slack=timedelta(seconds=config.assign_timeout_seconds + config.start_timeout_seconds),
-            grain=timedelta(hours=1),
-        ),
-        offer_ttl=timedelta(seconds=config.offers_every_seconds),
-        not_found_grace=max(2 * lag, timedelta(seconds=10)),
+    ending = Ending(
+        BillEnd.DEADLINE,
+        # it bills from the creation on, and its longest run begins with the start
+        slack=timedelta(seconds=config.assign_timeout_seconds + config.start_timeout_seconds),
+        grain=timedelta(hours=1),
     )
+    return capabilities_of(config, IdempotencyClass.B, ending, can_set_command=False)

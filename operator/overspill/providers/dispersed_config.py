@@ -50,4 +50,3 @@ class Config(MarketSettings):
     """Of one lease."""
     assign_timeout_seconds: int = Field(default=300, ge=30, le=3600)
     start_timeout_seconds: int = Field(default=600, ge=30, le=3600)
-    offers_every_seconds: float = Field(default=60, ge=5, le=3600)

@@ -31,7 +31,8 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import BillEnd, ProviderType
 from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
-from overspill.providers._fresh import Unseen, give_up
+from overspill.providers._fresh import give_up
+from overspill.providers._market import Market, capabilities_of
 from overspill.providers._settings import settings_of
 from overspill.providers.ionet_api import Api, Shape
 from overspill.providers.ionet_config import DEFAULT_ENDPOINT, Config
@@ -59,8 +60,10 @@ def create(account: ProviderAccount, credentials: Mapping[str, str], clock: Cloc
     return IoNet(account, settings_of(Config, account, credentials, DEFAULT_ENDPOINT), clock)
 
 
-class IoNet:
+class IoNet(Market[Config, Api]):
     """One io.net account: the five calls of `ports.Provider`."""
+
+    noun = "deployment"
 
     def __init__(
         self,
@@ -69,17 +72,9 @@ class IoNet:
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.name = account.name
-        self.capabilities = _capabilities(config)
-        self._account, self._config, self._clock = account, config, clock
-        self._api = Api(account.name, config, clock, transport)
+        api = Api(account.name, config, clock, transport)
+        super().__init__(account, config, clock, api, _capabilities(config))
         self._fees_percent: Decimal | None = None
-        grace = self.capabilities.not_found_grace
-        self._unseen = Unseen(account.name, "deployment", clock, grace)
-
-    async def aclose(self) -> None:
-        """Ends the connections."""
-        await self._api.http.aclose()
 
     async def offers(self, requirements: Requirements | None) -> Sequence[Offer]:
         """The hardware list, with the fees that a quote told."""
@@ -232,18 +227,5 @@ def _wrong(request: OpenRequest, found: Deployment) -> str:
 
 
 def _capabilities(config: Config) -> Capabilities:
-    timeout = timedelta(seconds=config.request_timeout_seconds)
-    lag = timedelta(seconds=config.list_lag_seconds)
-    return Capabilities(
-        idempotency=IdempotencyClass.B,
-        list_lag=lag,
-        quarantine=timedelta(seconds=config.quarantine_seconds),
-        request_timeout=timeout,
-        permit_validity=timeout + timedelta(seconds=10),
-        can_set_command=True,
-        restarts_exited=True,
-        has_dead_mans_switch=True,
-        ending=Ending(BillEnd.PREPAID, grain=timedelta(hours=1)),
-        offer_ttl=timedelta(seconds=config.offers_every_seconds),
-        not_found_grace=max(2 * lag, timedelta(seconds=10)),
-    )
+    prepaid = Ending(BillEnd.PREPAID, grain=timedelta(hours=1))
+    return capabilities_of(config, IdempotencyClass.B, prepaid)

@@ -21,4 +21,3 @@ class Config(MarketSettings):
     fee_percent: Decimal = Field(default=Decimal(5), ge=0, le=100)
     """Added to list prices until the market's own quote has told its fees."""
     payment_source: Literal["credits", "payment"] = "credits"
-    offers_every_seconds: float = Field(default=60, ge=5, le=3600)

@@ -33,7 +33,8 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import BillEnd, ProviderType
 from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
-from overspill.providers._fresh import Unseen, give_up
+from overspill.providers._fresh import give_up
+from overspill.providers._market import Market, capabilities_of
 from overspill.providers._settings import settings_of
 from overspill.providers.lium_api import Api
 from overspill.providers.lium_config import DEFAULT_ENDPOINT, Config
@@ -59,8 +60,10 @@ def create(account: ProviderAccount, credentials: Mapping[str, str], clock: Cloc
     return Lium(account, settings_of(Config, account, credentials, DEFAULT_ENDPOINT), clock)
 
 
-class Lium:
+class Lium(Market[Config, Api]):
     """One Lium account: the five calls of `ports.Provider`, its balance and its logs."""
+
+    noun = "pod"
 
     def __init__(
         self,
@@ -69,16 +72,8 @@ class Lium:
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.name = account.name
-        self.capabilities = _capabilities(config)
-        self._account, self._config, self._clock = account, config, clock
-        self._api = Api(account.name, config, clock, transport)
-        grace = self.capabilities.not_found_grace
-        self._unseen = Unseen(account.name, "pod", clock, grace)
-
-    async def aclose(self) -> None:
-        """Ends the connections."""
-        await self._api.http.aclose()
+        api = Api(account.name, config, clock, transport)
+        super().__init__(account, config, clock, api, _capabilities(config))
 
     async def offers(self, requirements: Requirements | None) -> Sequence[Offer]:
         """Every node, at its owner's price."""
@@ -213,19 +208,7 @@ def _wrong(request: OpenRequest, pod: Pod) -> str:
 
 
 def _capabilities(config: Config) -> Capabilities:
-    timeout = timedelta(seconds=config.request_timeout_seconds)
-    lag = timedelta(seconds=config.list_lag_seconds)
-    return Capabilities(
-        idempotency=IdempotencyClass.A if config.idempotency_keys else IdempotencyClass.B,
-        list_lag=lag,
-        quarantine=timedelta(seconds=config.quarantine_seconds),
-        request_timeout=timeout,
-        permit_validity=timeout + timedelta(seconds=10),
-        can_set_command=True,
-        restarts_exited=True,
-        has_dead_mans_switch=True,
-        # whole hours, which begin when the pod has booted
-        ending=Ending(BillEnd.DEADLINE, slack=HOUR + BOOT),
-        offer_ttl=timedelta(seconds=config.offers_every_seconds),
-        not_found_grace=max(2 * lag, timedelta(seconds=20)),
-    )
+    klass = IdempotencyClass.A if config.idempotency_keys else IdempotencyClass.B
+    # whole hours, which begin when the pod has booted
+    ending = Ending(BillEnd.DEADLINE, slack=HOUR + BOOT)
+    return capabilities_of(config, klass, ending, least_grace=timedelta(seconds=20))

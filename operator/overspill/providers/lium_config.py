@@ -27,7 +27,6 @@ class Config(MarketSettings):
     """Insist on a market that honours them; without them a lost order is only found by name."""
     quarantine_seconds: float = Field(default=300, ge=0, le=3600)
     """The market holds a rent under way for so long."""
-    offers_every_seconds: float = Field(default=60, ge=5, le=3600)
 
     def key_header(self) -> dict[str, SecretStr]:
         """The key as this market wants it."""

@@ -13,7 +13,6 @@ that waits 100 s. The list has pages that the published file does not know. Sett
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 
 import httpx
@@ -31,7 +30,8 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import BillEnd, CapacityType, ProviderType
 from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
-from overspill.providers._fresh import Unseen, give_up
+from overspill.providers._fresh import give_up
+from overspill.providers._market import Market, capabilities_of
 from overspill.providers._settings import settings_of
 from overspill.providers.runpod_api import Api
 from overspill.providers.runpod_config import DEFAULT_ENDPOINT, Config
@@ -59,8 +59,10 @@ def create(account: ProviderAccount, credentials: Mapping[str, str], clock: Cloc
     return RunPod(account, config, clock)
 
 
-class RunPod:
+class RunPod(Market[Config, Api]):
     """One RunPod account: the five calls of `ports.Provider`."""
+
+    noun = "pod"
 
     def __init__(
         self,
@@ -69,17 +71,9 @@ class RunPod:
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.name = account.name
-        self.capabilities = _capabilities(config)
-        self._account, self._config, self._clock = account, config, clock
-        self._api = Api(account.name, config, clock, transport)
+        api = Api(account.name, config, clock, transport)
+        super().__init__(account, config, clock, api, _capabilities(config))
         self._countries = tuple(r for r in account.regions if len(r) == 2 and r.isupper())
-        grace = self.capabilities.not_found_grace
-        self._unseen = Unseen(account.name, "pod", clock, grace)
-
-    async def aclose(self) -> None:
-        """Ends the connections."""
-        await self._api.http.aclose()
 
     async def offers(self, requirements: Requirements | None) -> Sequence[Offer]:
         """The catalogue at list prices, per GPU type, cloud and country."""
@@ -162,18 +156,4 @@ def _wrong(request: OpenRequest, pod: Pod) -> str:
 
 
 def _capabilities(config: Config) -> Capabilities:
-    timeout = timedelta(seconds=config.request_timeout_seconds)
-    lag = timedelta(seconds=config.list_lag_seconds)
-    return Capabilities(
-        idempotency=IdempotencyClass.B,
-        list_lag=lag,
-        quarantine=timedelta(seconds=config.quarantine_seconds),
-        request_timeout=timeout,
-        permit_validity=timeout + timedelta(seconds=10),
-        can_set_command=True,
-        restarts_exited=True,
-        has_dead_mans_switch=False,
-        ending=Ending(BillEnd.BALANCE),
-        offer_ttl=timedelta(seconds=config.offers_every_seconds),
-        not_found_grace=max(2 * lag, timedelta(seconds=10)),
-    )
+    return capabilities_of(config, IdempotencyClass.B, Ending(BillEnd.BALANCE))

@@ -31,4 +31,3 @@ class Config(MarketSettings):
     proxy_domain: str = "proxy.runpod.net"
     registry: str = ""
     """The id of a registry credential of the account, for private images."""
-    offers_every_seconds: float = Field(default=60, ge=5, le=3600)

@@ -12,7 +12,6 @@ balance. Settings in `salad_config.py`, contract in `ports.Provider`.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import timedelta
 from decimal import Decimal
 
 import httpx
@@ -32,7 +31,8 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import BillEnd, CapacityType, ProviderType
 from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
-from overspill.providers._fresh import Unseen, give_up
+from overspill.providers._fresh import give_up
+from overspill.providers._market import Market, capabilities_of
 from overspill.providers._settings import settings_of
 from overspill.providers.salad_api import Api
 from overspill.providers.salad_config import DEFAULT_ENDPOINT, Config
@@ -57,8 +57,10 @@ def create(account: ProviderAccount, credentials: Mapping[str, str], clock: Cloc
     return Salad(account, config, clock)
 
 
-class Salad:
+class Salad(Market[Config, Api]):
     """One SaladCloud project: the five calls of `ports.Provider`."""
+
+    noun = "group"
 
     def __init__(
         self,
@@ -67,10 +69,8 @@ class Salad:
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.name = account.name
-        self.capabilities = _capabilities(config)
-        self._account, self._config, self._clock = account, config, clock
-        self._api = Api(account.name, config, clock, transport)
+        api = Api(account.name, config, clock, transport)
+        super().__init__(account, config, clock, api, _capabilities(config))
         self._countries = countries_of(account)
         self._classes: dict[str, GpuClass] = {}
         self._read_at = float("-inf")
@@ -78,12 +78,6 @@ class Salad:
         """Of each class: when it was last asked for free machines, and how many there were."""
         self._machines: LRUCache[str, str] = LRUCache(maxsize=4096)
         """Where each group was last seen running."""
-        grace = self.capabilities.not_found_grace
-        self._unseen = Unseen(account.name, "group", clock, grace)
-
-    async def aclose(self) -> None:
-        """Ends the connections."""
-        await self._api.http.aclose()
 
     async def offers(self, requirements: Requirements | None) -> Sequence[Offer]:
         """The classes at their price; what is free of them is asked of a few at a time."""
@@ -208,18 +202,5 @@ class Salad:
 
 
 def _capabilities(config: Config) -> Capabilities:
-    timeout = timedelta(seconds=config.request_timeout_seconds)
-    lag = timedelta(seconds=config.list_lag_seconds)
-    return Capabilities(
-        idempotency=IdempotencyClass.A,
-        list_lag=lag,
-        quarantine=timedelta(seconds=config.quarantine_seconds),
-        request_timeout=timeout,
-        permit_validity=timeout + timedelta(seconds=10),
-        can_set_command=True,
-        restarts_exited=True,  # it moves what exits or loses its machine, and tells no exit code
-        has_dead_mans_switch=False,
-        ending=Ending(BillEnd.BALANCE),
-        offer_ttl=timedelta(seconds=config.offers_every_seconds),
-        not_found_grace=max(2 * lag, timedelta(seconds=10)),
-    )
+    # It moves what exits or loses its machine, and tells no exit code.
+    return capabilities_of(config, IdempotencyClass.A, Ending(BillEnd.BALANCE))

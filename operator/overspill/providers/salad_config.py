@@ -25,7 +25,6 @@ class Config(MarketSettings):
     """How many classes are asked for free machines per reading of the catalogue, in turn."""
     requests_per_second: float = Field(default=3, gt=0, le=1000)
     """The market allows 240 requests a minute and key."""
-    offers_every_seconds: float = Field(default=60, ge=5, le=3600)
 
     def key_header(self) -> dict[str, SecretStr]:
         """The key as this market wants it."""

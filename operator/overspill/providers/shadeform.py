@@ -31,7 +31,8 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import BillEnd, CapacityType, ProviderType
 from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
-from overspill.providers._fresh import Unseen, give_up
+from overspill.providers._fresh import give_up
+from overspill.providers._market import Market, capabilities_of
 from overspill.providers._settings import settings_of
 from overspill.providers.shadeform_api import Api
 from overspill.providers.shadeform_config import DEFAULT_ENDPOINT, Config
@@ -63,8 +64,10 @@ def create(account: ProviderAccount, credentials: Mapping[str, str], clock: Cloc
     return Shadeform(account, config, clock)
 
 
-class Shadeform:
+class Shadeform(Market[Config, Api]):
     """One Shadeform account: the five calls of `ports.Provider`."""
+
+    noun = "instance"
 
     def __init__(
         self,
@@ -73,18 +76,10 @@ class Shadeform:
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.name = account.name
-        self.capabilities = _capabilities(config)
-        self._account, self._config, self._clock = account, config, clock
-        self._api = Api(account.name, config, clock, transport)
-        grace = self.capabilities.not_found_grace
-        self._unseen = Unseen(account.name, "instance", clock, grace)
+        api = Api(account.name, config, clock, transport)
+        super().__init__(account, config, clock, api, _capabilities(config))
         self._bills: LRUCache[str, Decimal] = LRUCache(maxsize=4096)
         """The last bill told: a deleted instance is told nothing of any more."""
-
-    async def aclose(self) -> None:
-        """Ends the connections."""
-        await self._api.http.aclose()
 
     async def offers(self, requirements: Requirements | None) -> Sequence[Offer]:
         """The catalogue, per type, cloud and region."""
@@ -184,18 +179,5 @@ def _wrong(request: OpenRequest, found: Instance) -> str:
 
 
 def _capabilities(config: Config) -> Capabilities:
-    timeout = timedelta(seconds=config.request_timeout_seconds)
-    lag = timedelta(seconds=config.list_lag_seconds)
-    return Capabilities(
-        idempotency=IdempotencyClass.B,
-        list_lag=lag,
-        quarantine=timedelta(seconds=config.quarantine_seconds),
-        request_timeout=timeout,
-        permit_validity=timeout + timedelta(seconds=10),
-        can_set_command=True,
-        restarts_exited=True,  # it is not known to, but no end is told: reports are needed
-        has_dead_mans_switch=True,
-        ending=Ending(BillEnd.DEADLINE, slack=timedelta(seconds=config.auto_delete_slack_seconds)),
-        offer_ttl=timedelta(seconds=config.offers_every_seconds),
-        not_found_grace=max(2 * lag, timedelta(seconds=10)),
-    )
+    slack = timedelta(seconds=config.auto_delete_slack_seconds)
+    return capabilities_of(config, IdempotencyClass.B, Ending(BillEnd.DEADLINE, slack=slack))

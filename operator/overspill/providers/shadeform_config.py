@@ -23,4 +23,3 @@ class Config(MarketSettings):
     """Refused: their entrypoint would not run our command."""
     auto_delete_slack_seconds: int = Field(default=900, ge=0, le=86_400)
     """How late the market may be with an automatic deletion; counts in the worst case."""
-    offers_every_seconds: float = Field(default=60, ge=5, le=3600)

@@ -33,7 +33,8 @@ from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import BillEnd, ProviderType
 from overspill.core.worst_case import Ending
 from overspill.ports import Capabilities, Clock, IdempotencyClass, OpenRequest, OpenStep
-from overspill.providers._fresh import Unseen, give_up
+from overspill.providers._fresh import give_up
+from overspill.providers._market import Market, capabilities_of
 from overspill.providers._settings import settings_of
 from overspill.providers.vast_api import Api, MadeAnyway
 from overspill.providers.vast_config import DEFAULT_ENDPOINT, Config
@@ -53,8 +54,10 @@ def create(account: ProviderAccount, credentials: Mapping[str, str], clock: Cloc
     return Vast(account, settings_of(Config, account, credentials, DEFAULT_ENDPOINT), clock)
 
 
-class Vast:
+class Vast(Market[Config, Api]):
     """One Vast.ai account: the five calls of `ports.Provider`, and the balance."""
+
+    noun = "instance"
 
     def __init__(
         self,
@@ -63,16 +66,8 @@ class Vast:
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.name = account.name
-        self.capabilities = _capabilities(config)
-        self._account, self._config, self._clock = account, config, clock
-        self._api = Api(account.name, config, clock, transport)
-        grace = self.capabilities.not_found_grace
-        self._unseen = Unseen(account.name, "instance", clock, grace)
-
-    async def aclose(self) -> None:
-        """Ends the connections."""
-        await self._api.http.aclose()
+        api = Api(account.name, config, clock, transport)
+        super().__init__(account, config, clock, api, _capabilities(config))
 
     async def offers(self, requirements: Requirements | None) -> Sequence[Offer]:
         """The asks that can be rented now, cheapest first."""
@@ -169,18 +164,4 @@ def _wrong(request: OpenRequest, instance: Instance) -> str:
 
 
 def _capabilities(config: Config) -> Capabilities:
-    timeout = timedelta(seconds=config.request_timeout_seconds)
-    lag = timedelta(seconds=config.list_lag_seconds)
-    return Capabilities(
-        idempotency=IdempotencyClass.B,
-        list_lag=lag,
-        quarantine=timedelta(seconds=config.quarantine_seconds),
-        request_timeout=timeout,
-        permit_validity=timeout + timedelta(seconds=10),
-        can_set_command=True,
-        restarts_exited=True,
-        has_dead_mans_switch=False,
-        ending=Ending(BillEnd.BALANCE),
-        offer_ttl=timedelta(seconds=config.offers_every_seconds),
-        not_found_grace=max(2 * lag, timedelta(seconds=10)),
-    )
+    return capabilities_of(config, IdempotencyClass.B, Ending(BillEnd.BALANCE))

@@ -114,7 +114,10 @@ async def _soaked(bed: Bed, size: Size, environment: dict[str, str]) -> Soak:
     try:
         await asyncio.to_thread(operator.wait_ready)
         soak = Soak(size.jobs, size.nodes, size.leases)
+        alive = asyncio.create_task(_keep_alive(place, time.monotonic() + LIMIT_S))
         await _fill(place, size, soak)
+        alive.cancel()
+        await asyncio.gather(alive, return_exceptions=True)
         await _idle(place, soak)
         await place.follower.start()
         await _churn(place, size, soak)
@@ -171,15 +174,15 @@ async def _idle(place: Place, soak: Soak) -> None:
 async def _churn(place: Place, size: Size, soak: Soak) -> None:
     """Nodes die silently and come back; probes ask how soon a new job is seen to."""
     end = time.monotonic() + 60 * size.minutes
-    used = process.usage(place.operator.pid)
+    used, restarts = process.usage(place.operator.pid), place.restarts
     async with asyncio.TaskGroup() as group:
         group.create_task(_probe(place, size, soak, end))
         group.create_task(_lose_nodes(place, size, soak, end))
         group.create_task(_keep_alive(place, end))
     soak.minutes = size.minutes
     soak.restarts = place.restarts
-    if not place.restarts:
-        soak.usage = process.usage(place.operator.pid)
+    soak.usage = process.usage(place.operator.pid)
+    if place.restarts == restarts:
         soak.cpu_s = soak.usage.cpu_s - used.cpu_s
     soak.seen = place.follower.seen
     soak.active_at_end, _ = await _counts(place)

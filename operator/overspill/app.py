@@ -59,6 +59,9 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     settings.scanning.disabled = True
     settings.networking.request_timeout = 30
     settings.watching.inactivity_timeout = 70
+    settings.watching.chunk_size = 500
+    # A worker per object that nothing happens to: kopf would keep it for five seconds.
+    settings.queueing.idle_timeout = 0.5
     settings.persistence.diffbase_storage = NoDiffs()
     # One line per event, "handler succeeded", tells nobody anything; failures are errors.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)

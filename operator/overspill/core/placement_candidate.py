@@ -94,6 +94,9 @@ class Stand:
     place: Place
     size: int
     """How many offers it stands for."""
+    gpus: int
+    """What a job takes of each node."""
+    nodes: int
     is_own: bool
     """Nodes of ours: no dollars leave. A pool that an autoscaler grows is home, but paid."""
     is_limited: bool
@@ -170,6 +173,8 @@ def stand_of(place: Pool | Rented, market: Market, needs: Needs) -> Stand:
         (pool is None, offer.provider, offer.offer_id),
         place_of(offer, is_home=pool is not None),
         len(pool.nodes) if pool else 1,
+        needs.gpu.count,
+        needs.num_nodes,
         pool is not None and offer.capacity_type is CapacityType.OWN,
         _is_limited(market),
         (offer.provider, Reason.COSTS_MORE, offer.gpu_model),
@@ -286,14 +291,16 @@ class Candidate:
 
     def exceeds(self, limit: Decimal | None) -> bool:
         """Whether the least money is more than that. Exact wherever it is near."""
-        if limit is None:
+        if limit is None or self.is_surely_below(float(limit)):
             return False
+        return self.bought[0] > limit
+
+    def is_surely_below(self, limit: float) -> bool:
+        """Whether the least money is less than that by far; False: perhaps."""
         if self._needed is None:
             run = None if self._kind.terms.is_known else 1.0
             self._needed = self.stand.needed(self._kind.work, run) * 1.001 + 0.01
-        if self._needed < float(limit):
-            return False
-        return self.bought[0] > limit
+        return self._needed < limit
 
 
 def _is_limited(market: Market) -> bool:

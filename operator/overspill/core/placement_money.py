@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
+from math import inf
 from typing import NamedTuple, Protocol
 
 from overspill.core.cost import committed_usd
@@ -145,6 +146,9 @@ class Bill(Protocol):
     def exceeds(self, limit: Decimal | None) -> bool:
         """Whether the least money is more than that; exact, but cheaper than to ask for it."""
 
+    def is_surely_below(self, limit: float) -> bool:
+        """Whether the least money is less than that by far; False: perhaps."""
+
 
 def afford(allowance: Allowance, free: Decimal | None, bill: Bill) -> Refusal | Decimal | None:
     """The money a lease may use in all (None: unlimited), or why it is too little.
@@ -170,6 +174,30 @@ def afford(allowance: Allowance, free: Decimal | None, bill: Bill) -> Refusal | 
         return Refusal(Reason.NAMESPACE_BUDGET_EXHAUSTED, told + left, clears=True)
     limits = [limit for limit in (allowance.left, free) if limit is not None]
     return min(limits, default=None)
+
+
+class Purse(NamedTuple):
+    """What `afford` gives for every place whose bill is surely below the limit."""
+
+    allowance: Allowance
+    free: Decimal | None
+    total: Decimal | None
+    limit: float
+    """USD; infinite where nothing limits, below all bills where `afford` has more to say."""
+
+    def surely_pays(self, bill: Bill) -> bool:
+        """False: perhaps, `afford` says."""
+        hourly = self.allowance.max_hourly
+        return (hourly is None or bill.price <= hourly) and bill.is_surely_below(self.limit)
+
+
+def purse_of(allowance: Allowance, free: Decimal | None) -> Purse:
+    """Worked out once for all places that one job looks at."""
+    limits = [limit for limit in (allowance.left, free) if limit is not None]
+    total = min(limits, default=None)
+    is_open = free is not None and allowance.left is None
+    limit = -inf if is_open else inf if total is None else float(total)
+    return Purse(allowance, free, total, limit)
 
 
 def _left(limit: Decimal | None) -> str:

@@ -5,10 +5,12 @@ because waiting for it may pay; who fails for another reason is no option. Calle
 `placement_policy`.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from overspill.core.lease import Lease
 from overspill.core.placement_candidate import Candidate
@@ -36,36 +38,38 @@ AWAY = (Reason.NO_CAPACITY_NOW, Reason.UNAVAILABLE, Reason.GANG_WOULD_SPLIT)
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """One place for one job. `fit` None: it is away, or it is the one that is held."""
+    """One place for jobs of one kind, as it is now."""
 
     place: Place
     price: float
-    entry: float
     start: float
     is_reliable: bool
-    losses_per_hour: float | None
-    """Of what is held there, where nobody takes it back; None: as the past of the place says."""
+    option: Option
+    """As the policy sees it."""
+    studied: Studied
+    """What there is to learn from."""
+
+
+class Sight(NamedTuple):
+    """A place for one job. `fit` None: it is away, or it is the one that is held."""
+
+    spot: Spot
     fit: Fit | None = None
     is_held: bool = False
-    usual_move: float = 0.0
-    """USD to bring data and checkpoint there from anywhere, once there is one."""
 
-    def option(self, ground: "Ground", gang: Gang) -> Option:
-        """As the policy sees it."""
-        return Option(
-            name=self.place.label,
-            price=self.price,
-            entry=0.0 if self.is_held else self.entry,
-            is_reliable=self.is_reliable,
-            is_up=self.is_held or self.fit is not None,
-            age=0.0 if self.is_reliable else ground.age(self.place, gang),
-        )
+    @property
+    def may_serve(self) -> bool:
+        """It is there."""
+        return self.fit is not None or self.is_held
 
-    def studied(self, past: Past) -> Studied:
-        """What there is to learn from."""
-        track = past.tracks.get(self.place) or Track(self.place, (), ())
-        lives = past.lives.get(self.place, ())
-        return Studied(track, lives, _digits(self.usual_move), self.losses_per_hour)
+
+class Moved(NamedTuple):
+    """What jobs have to move: those that are equal in it see the same spots."""
+
+    restore_h: Decimal
+    now_gib: Decimal
+    usual_gib: Decimal
+    """Data and checkpoint, once there is one."""
 
 
 class Ground:
@@ -75,6 +79,7 @@ class Ground:
         self.past, self.now = past, now
         self._ages: dict[tuple[Place, Gang], float] = {}
         self._dependable: dict[tuple[Place, Gang], bool] = {}
+        self._spots: dict[Moved, dict[tuple[int, bool], Spot]] = defaultdict(dict)
 
     def age(self, place: Place, gang: Gang) -> float:
         """Hours that the gang has found room there, or none, without a break."""
@@ -94,12 +99,22 @@ class Ground:
             self._dependable[key] = up >= self.past.tuning.dependable_share
         return self._dependable[key]
 
+    def spot(self, candidate: Candidate, moved: Moved, *, is_up: bool) -> Spot:
+        """The candidate's place for jobs that move so much."""
+        # A stand lives as long as its plan, and knows the needs of its jobs.
+        known, key = self._spots[moved], (id(candidate.stand), is_up)
+        found = known.get(key)
+        if found is None:
+            found = known[key] = _spot(candidate, self, moved, is_up=is_up)
+        return found
 
-def spots_of(
+
+def sights_of(
     search: Search, candidates: Iterable[Candidate], ground: Ground, held: Lease | None
-) -> Mapping[Place, Spot]:
+) -> Mapping[Place, Sight]:
     """What these candidates are to the job now, one for every place that has a past."""
-    found: dict[Place, Spot] = {}
+    found: dict[Place, Sight] = {}
+    moved = _moved(search)
     for candidate in candidates:
         place = candidate.stand.place
         known = found.get(place)
@@ -109,28 +124,24 @@ def spots_of(
             search.allowance = allowance_to_move(search.case, held, candidate)
         fit = search.attempt(candidate)
         if isinstance(fit, Fit):
-            found[place] = _spot(search, candidate, ground, fit)
-        elif fit.reason in AWAY and known is None:
-            found[place] = _spot(search, candidate, ground, None)
+            found[place] = Sight(ground.spot(candidate, moved, is_up=True), fit)
+        elif known is None and fit.reason in AWAY:
+            found[place] = Sight(ground.spot(candidate, moved, is_up=False))
     return found
 
 
-def held_spot(
-    search: Search, lease: Lease, priced: Quote, candidate: Candidate, past: Past
-) -> Spot:
+def held_sight(
+    search: Search, lease: Lease, priced: Quote, candidate: Candidate, ground: Ground
+) -> Sight:
     """The place where the job runs; any candidate of that account tells its lives."""
-    place = known_as(lease, past.tracks)
-    price = lease.price_usd_per_hour
-    return Spot(
-        place,
-        float(priced.price if price is None else price),
-        float(priced.line("egress")),
-        float(priced.start_h),
-        place.capacity_type in RELIABLE,
-        _losses(search, candidate, place),
-        is_held=True,
-        usual_move=_usual_move(search, candidate),
-    )
+    place, gang = known_as(lease, ground.past.tracks), gang_of(search)
+    price = float(priced.price if lease.price_usd_per_hour is None else lease.price_usd_per_hour)
+    is_reliable = place.capacity_type in RELIABLE
+    age = 0.0 if is_reliable else ground.age(place, gang)
+    option = Option(place.label, price, 0.0, is_reliable, is_up=True, age=age)
+    studied = _studied(candidate, place, ground.past, _moved(search))
+    spot = Spot(place, price, float(priced.start_h), is_reliable, option, studied)
+    return Sight(spot, is_held=True)
 
 
 def gang_of(search: Search) -> Gang:
@@ -138,27 +149,35 @@ def gang_of(search: Search) -> Gang:
     return Gang(search.needs.gpu.count, search.needs.num_nodes)
 
 
-def _spot(search: Search, candidate: Candidate, ground: Ground, fit: Fit | None) -> Spot:
+def _moved(search: Search) -> Moved:
+    job, terms = search.case.job, search.terms
+    usual = job.data_gib + (job.checkpoint.size_gib if job.checkpoint else 0)
+    return Moved(terms.restore_h, terms.moved_gib, usual)
+
+
+def _spot(candidate: Candidate, ground: Ground, moved: Moved, *, is_up: bool) -> Spot:
     stand, place = candidate.stand, candidate.stand.place
-    is_steady = fit is not None and place.capacity_type in RELIABLE
-    return Spot(
-        place,
-        stand.usd_per_hour,
-        candidate.entry,
-        float(candidate.start_h),
-        is_steady and ground.is_dependable(place, gang_of(search)),
-        _losses(search, candidate, place),
-        fit,
-        usual_move=_usual_move(search, candidate),
-    )
+    gang = Gang(stand.gpus, stand.nodes)
+    is_steady = is_up and place.capacity_type in RELIABLE
+    is_reliable = is_steady and ground.is_dependable(place, gang)
+    age = 0.0 if is_reliable else ground.age(place, gang)
+    price, entry = stand.usd_per_hour, candidate.entry
+    option = Option(place.label, price, entry, is_reliable, is_up, age)
+    studied = _studied(candidate, place, ground.past, moved)
+    return Spot(place, price, float(candidate.start_h), is_reliable, option, studied)
 
 
-def _usual_move(search: Search, candidate: Candidate) -> float:
+def _studied(candidate: Candidate, place: Place, past: Past, moved: Moved) -> Studied:
+    track = past.tracks.get(place) or Track(place, (), ())
+    entry = _digits(_usual_move(candidate, moved.usual_gib))
+    return Studied(track, past.lives.get(place, ()), entry, _losses(candidate, place))
+
+
+def _usual_move(candidate: Candidate, gib: Decimal) -> float:
     """The account's prior is of any move, the offer's own figure of the one from here."""
-    job, account = search.case.job, candidate.market.account
-    moved = job.data_gib + (job.checkpoint.size_gib if job.checkpoint else 0)
+    account = candidate.market.account
     told = account.egress_usd_per_gib if account else Decimal(0)
-    return float(moved * (told or candidate.offer.egress_usd_per_gib))
+    return float(gib * (told or candidate.offer.egress_usd_per_gib))
 
 
 def _digits(usd: float) -> float:
@@ -166,7 +185,9 @@ def _digits(usd: float) -> float:
     return float(f"{usd:.2g}")
 
 
-def _losses(search: Search, candidate: Candidate, place: Place) -> float | None:
+def _losses(candidate: Candidate, place: Place) -> float | None:
+    """Per hour, of what is held and nobody takes back; None: as the past of the place says."""
     if place.capacity_type not in STEADY:
         return None
-    return candidate.stand.hazard or search.needs.num_nodes * (timedelta(hours=1) / NODE_LIFE)
+    stand = candidate.stand
+    return stand.hazard or stand.nodes * (timedelta(hours=1) / NODE_LIFE)

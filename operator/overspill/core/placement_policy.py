@@ -14,7 +14,7 @@ from decimal import Decimal
 from overspill.core.lease import Lease
 from overspill.core.placement_candidate import Candidate
 from overspill.core.placement_case import Case
-from overspill.core.placement_options import Ground, Spot, gang_of, held_spot, spots_of
+from overspill.core.placement_options import Ground, Sight, Spot, gang_of, held_sight, sights_of
 from overspill.core.placement_ranking import Ranking
 from overspill.core.placement_reserve import at_risk_h
 from overspill.core.placement_search import Fit, Search
@@ -66,6 +66,8 @@ class Advisor:
         self._now = now
         self._is_ready = seen_enough(self._past, self._past.until)
         self._known: dict[object, Knowledge] = {}
+        self._kept: list[Spot] = []
+        """They are known by their ids, and so must not be forgotten."""
 
     def is_asked(self, case: Case, terms: Terms) -> bool:
         """Whether the policy has a say: a past, an estimate, no order of the job's own, and a
@@ -86,9 +88,8 @@ class Advisor:
 
         None: no reliable place holds the deadline, so the plain rules decide.
         """
-        alike = [c for c in ranking if c.preference[1:] == wish.preference[1:]]
-        spots = spots_of(search, alike, self._ground, None)
-        return self._advice(search, spots, None, timedelta(0))
+        sights = sights_of(search, ranking.alike(wish), self._ground, None)
+        return self._advice(search, sights, None, timedelta(0))
 
     def keep(self, search: Search, ranking: Ranking, lease: Lease) -> Advice | None:
         """Its word on a job that runs outside; None as above."""
@@ -96,63 +97,65 @@ class Advisor:
         same = next((c for c in ranking if c.offer.gpu_model == model), None)
         if same is None:
             return None
-        alike = [c for c in ranking if c.preference[1:] == same.preference[1:]]
+        alike = ranking.alike(same)
         there = next((c for c in alike if c.offer.provider == lease.provider), same)
         priced = quote(lease.offer, there.market, search.needs, search.terms)
-        held = held_spot(search, lease, priced, there, self._past)
-        spots = dict(spots_of(search, alike, self._ground, lease))
-        spots[held.place] = held
+        held = held_sight(search, lease, priced, there, self._ground)
+        sights = dict(sights_of(search, alike, self._ground, lease))
+        sights[held.spot.place] = held
         began = lease.active_since or self._now
         starts = began + span(priced.start_h) - self._now
-        return self._advice(search, spots, held, max(timedelta(0), starts))
+        return self._advice(search, sights, held, max(timedelta(0), starts))
 
     def _advice(
-        self, search: Search, spots: Mapping[Place, Spot], held: Spot | None, starts: timedelta
+        self, search: Search, sights: Mapping[Place, Sight], held: Sight | None, starts: timedelta
     ) -> Advice | None:
-        listed = list(spots.values())
-        reliable = [s.price for s in listed if s.is_reliable and (s.fit or s.is_held)]
+        listed = list(sights.values())
+        reliable = [s.spot.price for s in listed if s.spot.is_reliable and s.may_serve]
         if not reliable:
             return None
         setting = self._setting(search, listed, min(reliable))
         question = self._question(search, listed, held, starts)
         answer = choose(question, self._knowledge(search, listed, setting))
-        fits = {s.place.label: s.fit for s in listed if s.fit is not None}
+        fits = {s.spot.option.name: s.fit for s in listed if s.fit is not None}
         chosen = fits.get(answer.place or "")
         others = tuple(fit for fit in fits.values() if fit is not chosen)
         return Advice(chosen, answer, others, self._safe_until(question, setting.cold))
 
-    def _setting(self, search: Search, spots: Sequence[Spot], reliable: float) -> Setting:
+    def _setting(self, search: Search, sights: Sequence[Sight], reliable: float) -> Setting:
         work = float(search.terms.work_h)
         return rounded(
             Setting(
                 step=self._past.step / timedelta(hours=1),
-                cold=max(s.start for s in spots),
+                cold=max(s.spot.start for s in sights),
                 reliable_price=reliable,
                 work=work,
                 slack=max(round_up(work), WAIT_SPAN_H),
             )
         )
 
-    def _knowledge(self, search: Search, spots: Sequence[Spot], setting: Setting) -> Knowledge:
-        studied = tuple(s.studied(self._past) for s in spots if not s.is_reliable)
+    def _knowledge(self, search: Search, sights: Sequence[Sight], setting: Setting) -> Knowledge:
+        uncertain = [s.spot for s in sights if not s.spot.is_reliable]
         gang = gang_of(search)
-        names = tuple((s.track.place, s.entry, s.keeps) for s in studied)
-        key = (names, gang, setting)
-        if key not in self._known:
-            self._known[key] = learnt(self._past, studied, gang, setting)
-        return self._known[key]
+        key = (tuple(map(id, uncertain)), gang, setting)
+        found = self._known.get(key)
+        if found is None:
+            found = learnt(self._past, tuple(s.studied for s in uncertain), gang, setting)
+            self._known[key] = found
+            self._kept += uncertain
+        return found
 
     def _question(
-        self, search: Search, spots: Sequence[Spot], held: Spot | None, starts: timedelta
+        self, search: Search, sights: Sequence[Sight], held: Sight | None, starts: timedelta
     ) -> Question:
-        job, gang = search.case.job, gang_of(search)
+        job = search.case.job
         assert job.finish_by is not None  # noqa: S101  (is_asked checked; narrows the type)
         return Question(
-            options=[s.option(self._ground, gang) for s in spots],
+            options=[s.spot.option for s in sights],
             work=float(search.terms.work_h),
             time=(job.finish_by - self._now) / timedelta(hours=1),
             until_next=self._past.step / timedelta(hours=1),
-            held=held.place.label if held else None,
+            held=held.spot.option.name if held else None,
             start_left=starts / timedelta(hours=1),
             at_risk=float(at_risk_h(search.case, search.terms)),
         )

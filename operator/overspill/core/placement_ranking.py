@@ -129,6 +129,17 @@ class Ranking:
         found = [s for s in self._field.stands if s.offer.capacity_type in RELIABLE]
         return tuple(map(kind.candidate, sorted(found, key=lambda s: s.needed(work, None))))
 
+    def alike(self, one: Candidate) -> list[Candidate]:
+        """The candidates of the same rank of model and fabric, best first."""
+        self._look_everywhere()
+        starts, wanted = [0, *self._ends], one.preference[1:]
+        found = [
+            range(start, end)
+            for start, end, group in zip(starts, self._ends, self._field.groups, strict=False)
+            if group.preference[1:] == wanted
+        ]
+        return [self.candidate(index) for span_ in found for index in span_]
+
     def at_home(self) -> Iterator[Candidate]:
         """The candidates of this cluster, best first."""
         return (candidate for candidate in self if candidate.is_home)
@@ -144,13 +155,16 @@ class Ranking:
 
     def outweigh(self, into: Losers, chosen: Candidate, first: int) -> None:
         """Adds everybody else from `first` on; the policy weighed more than today's price."""
-        while self._look_further():
-            pass
+        self._look_everywhere()
         for stand in self._stands[first:]:
             if stand is chosen.stand or into.counted(stand.dearer, stand.size, stand.price):
                 continue
             into.add(stand.offer, _outweighed(stand, self._kind.work), stand.price, stand.size)
         into.include(self.losers)
+
+    def _look_everywhere(self) -> None:
+        while self._look_further():
+            pass
 
     def _look_further(self) -> bool:
         """Puts the next group in order; False: there is none."""

@@ -16,7 +16,7 @@ from overspill.core.placement_candidate import Candidate
 from overspill.core.placement_capacity import Node, Pool
 from overspill.core.placement_case import Case
 from overspill.core.placement_losers import Losers
-from overspill.core.placement_money import Allowance, Money, afford
+from overspill.core.placement_money import Allowance, Money, Purse, afford, purse_of
 from overspill.core.placement_reserve import (
     NOTHING,
     Reserve,
@@ -70,6 +70,7 @@ class Search:
     finish_at_risk: str = ""
     """Why its money does not buy the reliable way to the finish-by."""
     _known_reserve: Reserve | None = None
+    _purses: dict[bool, Purse] = field(default_factory=dict)
     hours_left: float = inf
     """Until the finish-by."""
 
@@ -89,8 +90,12 @@ class Search:
         why = self._recently_refused(candidate) or self._too_late(candidate)
         if why is not None:
             return why
-        free = None if stand.is_own else self.money.free(self.case.job.ref.namespace)
-        total = self._kept(candidate, afford(self.allowance, free, candidate))
+        purse = self._purse(is_own=stand.is_own)
+        total: Decimal | Refusal | None = purse.total
+        if not purse.surely_pays(candidate):
+            total = afford(purse.allowance, purse.free, candidate)
+        if self.watched is not None:
+            total = self._kept(candidate, total)
         if isinstance(total, Refusal):
             return total
         if stand.is_limited:
@@ -103,6 +108,13 @@ class Search:
         if stand.pool is not None:
             return self._at_home(candidate, stand.pool, total)
         return self._outside(candidate, total)
+
+    def _purse(self, *, is_own: bool) -> Purse:
+        known = self._purses.get(is_own)
+        if known is None or known.allowance is not self.allowance:
+            free = None if is_own else self.money.free(self.case.job.ref.namespace)
+            known = self._purses[is_own] = purse_of(self.allowance, free)
+        return known
 
     def fits(self, candidate: Candidate) -> bool:
         """Whether the job could have it now."""

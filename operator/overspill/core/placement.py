@@ -35,6 +35,7 @@ from overspill.core.placement_policy import Advice, Advisor
 from overspill.core.placement_ranking import Ranker, Ranking
 from overspill.core.placement_reserve import (
     RELIABLE,
+    Peaks,
     Watched,
     at_risk_h,
     has_promise,
@@ -74,6 +75,7 @@ class _Plan:
         self._money = Money(snapshot.budgets, snapshot.leases, now)
         self._ranker = Ranker(snapshot, self._capacity, now)
         self._advisor = Advisor(snapshot, now)
+        self._peaks = Peaks(snapshot.past)
         self._rooms = Rooms((), (), self._outside)
         self._waits = Waits()
 
@@ -159,8 +161,7 @@ class _Plan:
         case, terms = search.case, search.terms
         if has_promise(case, terms):
             at_risk = at_risk_h(case, terms) if self._advisor.is_asked(case, terms) else None
-            past = self._snapshot.past
-            search.watched = Watched(lambda: ranking.reliable, past, at_risk)
+            search.watched = Watched(ranking.reliable, self._peaks, at_risk)
         return ranking
 
     def _advised(self, search: Search, ranking: Ranking, found: Fit) -> Advice | None:

@@ -45,6 +45,7 @@ _NEAR = 1e-3
 """Hours; what is closer than this to a limit is worked out exactly."""
 
 _CLOSING_H = CLOSING_TIME / timedelta(hours=1)
+_TOLERANCE = float(RATE_TOLERANCE)
 _RESERVE = float(RATE_TOLERANCE / SAFETY_SHARE)
 
 
@@ -288,6 +289,16 @@ class Candidate:
     def entry(self) -> float:
         """About the USD to bring data and checkpoint there."""
         return self.stand.egress * self._kind.work.moved_gib
+
+    @property
+    def about_needed(self) -> float:
+        """About the USD of a lease for all the work that is left, with its reserve."""
+        return self.stand.needed(self._kind.work, None)
+
+    def about_paid(self, hours: float) -> float:
+        """About the USD of its start, so many hours, and what has to move there."""
+        paid = self.stand.start + self._kind.work.restore + hours
+        return self.stand.usd_per_hour * _TOLERANCE * paid + self.entry
 
     def exceeds(self, limit: Decimal | None) -> bool:
         """Whether the least money is more than that. Exact wherever it is near."""

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cached_property
 from itertools import pairwise
 from operator import itemgetter
 
@@ -68,6 +67,7 @@ class Field:
             groups[stand.preference].append(stand)
         self.groups = [Group(*group) for group in sorted(groups.items())]
         """The most preferred first."""
+        self.reliable = [s for s in stands if s.offer.capacity_type in RELIABLE]
         self.may_end = any(s.offer.available_until is not None for s in stands)
         self._behind: dict[Preference, Shared] = {}
 
@@ -122,12 +122,11 @@ class Ranking:
             found = self._made[index] = self._kind.candidate(self._stands[index])
         return found
 
-    @cached_property
-    def reliable(self) -> tuple[Candidate, ...]:
+    def reliable(self) -> Iterator[Candidate]:
         """The candidates that are not taken back, whose finish needs least money first."""
-        work, kind = self._kind.work, self._kind
-        found = [s for s in self._field.stands if s.offer.capacity_type in RELIABLE]
-        return tuple(map(kind.candidate, sorted(found, key=lambda s: s.needed(work, None))))
+        work = self._kind.work
+        found = sorted(self._field.reliable, key=lambda s: s.needed(work, None))
+        return map(self._kind.candidate, found)
 
     def alike(self, one: Candidate) -> list[Candidate]:
         """The candidates of the same rank of model and fabric, best first."""

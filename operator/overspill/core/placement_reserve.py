@@ -7,7 +7,7 @@ the last week. So a job that keeps its checkpoints can always afford its finish-
 it loses. What runs is never stopped for it. Called by `placement_search`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -15,7 +15,7 @@ from overspill.core.filters import Refusal
 from overspill.core.placement_candidate import Candidate
 from overspill.core.placement_case import Case
 from overspill.core.placement_money import AUCTION_HEADROOM, FIRM_HEADROOM, RATE_TOLERANCE
-from overspill.core.policy_past import Past
+from overspill.core.policy_past import Past, Place
 from overspill.core.pricing import Terms, hours, span
 from overspill.core.reasons import Reason
 from overspill.core.sla import SlaClass
@@ -26,15 +26,40 @@ RELIABLE = (CapacityType.RESERVED, CapacityType.ON_DEMAND)
 """What the administrator of an account calls so is not taken back; the past must agree."""
 
 
+class Peaks:
+    """How far above their prices of now places were in the past; found once a plan."""
+
+    def __init__(self, past: Past) -> None:
+        self._past = past
+        self._known: dict[tuple[Place, Decimal], Decimal] = {}
+
+    def over(self, candidate: Candidate) -> Decimal:
+        """The highest price of the place by its price now; never below 1."""
+        key = (candidate.stand.place, candidate.offer.price_per_gpu_hour)
+        if key not in self._known:
+            track, now = self._past.tracks.get(key[0]), key[1]
+            seen = max(s.usd for s in track.changes) / now if track and now > 0 else 1
+            self._known[key] = max(Decimal(1), Decimal(seen))
+        return self._known[key]
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """A finish-by that can be reckoned with, and what it may be kept with."""
 
-    reliable: Callable[[], Sequence[Candidate]]
+    reliable: Callable[[], Iterable[Candidate]]
     """Places that are not taken back, whose finish needs least money first."""
-    past: Past
+    peaks: Peaks
     at_risk_h: Decimal | None
     """Hours, see `at_risk_h`, where the policy's net holds; None: nothing is forbidden."""
+
+    def is_ample(self, finish: Candidate, candidate: Candidate, money: Decimal) -> bool:
+        """Whether the money buys both by far. Nearer than that the exact sums decide."""
+        needed = finish.about_needed
+        if self.at_risk_h is not None:
+            needed *= float(_headroom(finish) * self.peaks.over(finish))
+            needed += candidate.about_paid(float(self.at_risk_h))
+        return needed * 1.001 + 0.02 < float(money)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +87,17 @@ class Reserve:
 
     def warning(self, money: Decimal) -> str:
         """What to say when only luck can keep the finish-by; empty: the money suffices."""
-        if self is NOTHING or self.now_usd <= money:
+        if self.now_usd <= money:
             return ""
         told = f"finishing at {self.place} costs {usd(self.now_usd)} USD with its reserve, "
         return f"{told}{usd(money)} USD may be spent: the finish-by depends on a cheaper place"
 
 
-NOTHING = Reserve("", Decimal("Infinity"), Decimal("Infinity"))
-"""No reliable place could be had, whatever was paid: there is nothing to keep money for."""
-
-
-def reserve_of(place: Candidate, past: Past) -> Reserve:
+def reserve_of(finish: Candidate, peaks: Peaks) -> Reserve:
     """The reserve for finishing there."""
-    needed = place.bought[0]
-    headroom = FIRM_HEADROOM if place.offer.is_firm else AUCTION_HEADROOM
-    return Reserve(place.offer.place, needed, needed * headroom * _dearest(place, past))
+    needed = finish.bought[0]
+    worst = needed * _headroom(finish) * peaks.over(finish)
+    return Reserve(finish.offer.place, needed, worst)
 
 
 def is_reliable(candidate: Candidate) -> bool:
@@ -105,9 +126,5 @@ def stake_usd(candidate: Candidate, at_risk: Decimal) -> Decimal:
     return candidate.price * RATE_TOLERANCE * paid_h + candidate.quote.line("egress")
 
 
-def _dearest(place: Candidate, past: Past) -> Decimal:
-    """The highest price of the place in the past, by its price now; never below 1."""
-    track, now = past.tracks.get(place.stand.place), place.offer.price_per_gpu_hour
-    if track is None or now <= 0:
-        return Decimal(1)
-    return max(Decimal(1), max(seen.usd for seen in track.changes) / now)
+def _headroom(candidate: Candidate) -> Decimal:
+    return FIRM_HEADROOM if candidate.offer.is_firm else AUCTION_HEADROOM

@@ -17,13 +17,7 @@ from overspill.core.placement_capacity import Node, Pool
 from overspill.core.placement_case import Case
 from overspill.core.placement_losers import Losers
 from overspill.core.placement_money import Allowance, Money, Purse, afford, purse_of
-from overspill.core.placement_reserve import (
-    NOTHING,
-    Reserve,
-    Watched,
-    is_reliable,
-    reserve_of,
-)
+from overspill.core.placement_reserve import Watched, is_reliable, reserve_of
 from overspill.core.pricing import Terms
 from overspill.core.reasons import Reason
 from overspill.core.vocabulary import CapacityType
@@ -69,7 +63,7 @@ class Search:
     """What its finish-by is kept with; None: it has none that can be reckoned with."""
     finish_at_risk: str = ""
     """Why its money does not buy the reliable way to the finish-by."""
-    _known_reserve: Reserve | None = None
+    _ways: list[Candidate | None] = field(default_factory=list)
     _purses: dict[bool, Purse] = field(default_factory=dict)
     hours_left: float = inf
     """Until the finish-by."""
@@ -126,21 +120,21 @@ class Search:
         """The money, unless the place would risk what is kept for the way to the finish-by."""
         if self.watched is None or money is None or isinstance(money, Refusal):
             return money
-        if is_reliable(candidate):
+        finish = None if is_reliable(candidate) else self._way_to_finish(self.watched)
+        if finish is None or self.watched.is_ample(finish, candidate, money):
             return money
-        reserve = self._reserve(self.watched)
+        reserve = reserve_of(finish, self.watched.peaks)
         self.finish_at_risk = reserve.warning(money)
         if self.watched.at_risk_h is None:
             return money
         return reserve.refusal(candidate, self.watched.at_risk_h, money) or money
 
-    def _reserve(self, watched: Watched) -> Reserve:
-        """Worked out once, where somebody asks."""
-        if self._known_reserve is None:
+    def _way_to_finish(self, watched: Watched) -> Candidate | None:
+        """The reliable place that needs least money; looked for once, where somebody asks."""
+        if not self._ways:
             could = (c for c in watched.reliable() if self._could_finish_at(c))
-            place = next(could, None)
-            self._known_reserve = reserve_of(place, watched.past) if place else NOTHING
-        return self._known_reserve
+            self._ways.append(next(could, None))
+        return self._ways[0]
 
     def _could_finish_at(self, candidate: Candidate) -> bool:
         """Whether nothing but money, or patience, keeps the job from that reliable place now."""

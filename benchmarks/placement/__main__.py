@@ -14,6 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.placement import fleet, packing, published, serving, speed, suites, traces
@@ -32,6 +33,7 @@ from benchmarks.placement.simulate import Outcome, Policy, run
 from benchmarks.placement.stats import Sample
 from benchmarks.placement.suites import Case
 from benchmarks.placement.table import OURS, Row, figures, text
+from benchmarks.placement.workers import each
 
 PLAIN: tuple[Policy, ...] = (OnDemand(), SpotOnly(), Greedy())
 LEAST_REPRODUCED = 0.97
@@ -93,16 +95,17 @@ def _measure(suite: str, args: argparse.Namespace, results: Results) -> list[Row
     cases = suites.cases(suite, args.split, args.size)
     progress = _Progress(f"{suite} ({args.split})", len(cases))
     taking_part = policies(suite)
-    lines: dict[str, list[Line]] = {"optimum": [], **{p.name: [] for p in taking_part}}
-    for case in cases:
-        lines["optimum"].append(_optimum(case, results))
-        for policy in taking_part:
-            lines[policy.name].append(_run(case, policy, results))
+    names = ["optimum", *(p.name for p in taking_part)]
+    missing = [_Piece(c, tuple(n for n in names if not results.get(_key(c), n))) for c in cases]
+    progress.skip(sum(not piece.names for piece in missing))
+    for _, found in each(_run, [piece for piece in missing if piece.names], args.workers):
+        for line in found:
+            results.add(line)
         progress.step()
-    worst = lines["on-demand"]
+    lines = {name: [_kept(results, case, name) for case in cases] for name in names}
+    best, worst = lines["optimum"], lines["on-demand"]
     return [
-        Row(p.name, _samples(cases, lines[p.name], lines["optimum"], worst), lines[p.name])
-        for p in taking_part
+        Row(p.name, _samples(cases, lines[p.name], best, worst), lines[p.name]) for p in taking_part
     ]
 
 
@@ -115,24 +118,38 @@ def _samples(
     ]
 
 
-def _optimum(case: Case, results: Results) -> Line:
-    key = f"{case.suite}:{case.key}"
-    known = results.get(key, "optimum")
-    if known is not None:
-        return known
-    return results.add(Line(key, "optimum", Outcome(cost=optimum(case.world, case.job))))
+@dataclass(frozen=True)
+class _Piece:
+    """A case and whose results are missing."""
+
+    case: Case
+    names: tuple[str, ...]
 
 
-def _run(case: Case, policy: Policy, results: Results) -> Line:
-    key = f"{case.suite}:{case.key}"
-    known = results.get(key, policy.name)
-    if known is not None:
-        return known
+def _key(case: Case) -> str:
+    return f"{case.suite}:{case.key}"
+
+
+def _kept(results: Results, case: Case, name: str) -> Line:
+    line = results.get(_key(case), name)
+    assert line is not None  # noqa: S101  (just measured; narrows the type)
+    return line
+
+
+def _run(piece: _Piece) -> list[Line]:
+    """Everything that is missing of a case; runs in a process of its own."""
+    known = {policy.name: policy for policy in policies(piece.case.suite)}
+    return [_line(piece.case, name, known.get(name)) for name in piece.names]
+
+
+def _line(case: Case, name: str, policy: Policy | None) -> Line:
+    if policy is None:
+        return Line(_key(case), name, Outcome(cost=optimum(case.world, case.job)))
     began = time.perf_counter()
     outcome = run(case.world, case.job, policy)
     ticks = max(1, outcome.finished_s // case.world.tick_s)
-    each = (time.perf_counter() - began) * 1000 / ticks
-    return results.add(Line(key, policy.name, outcome, round(each, 4)))
+    each_ms = (time.perf_counter() - began) * 1000 / ticks
+    return Line(_key(case), name, outcome, round(each_ms, 4))
 
 
 class _Progress:
@@ -142,7 +159,12 @@ class _Progress:
         self._what, self._total, self._done = what, total, 0
         self._began = self._said = time.monotonic()
 
+    def skip(self, count: int) -> None:
+        """So many are known from before."""
+        self._total -= count
+
     def step(self) -> None:
+        """One more is done."""
         self._done += 1
         now = time.monotonic()
         if now - self._said > 5:
@@ -157,7 +179,8 @@ def _parser() -> argparse.ArgumentParser:
         "suites", nargs="*", metavar="SUITE", help=", ".join((*suites.SUITES, *FURTHER))
     )
     parser.add_argument("--split", choices=("tune", "validate"), default="validate")
-    parser.add_argument("--size", type=int, default=96, help="jobs per suite, about")
+    parser.add_argument("--size", type=int, default=48, help="jobs per suite, about")
+    parser.add_argument("--workers", type=int, help="processes; default: one per core")
     parser.add_argument("--results", type=Path, default=Path("dist/bench-placement.jsonl"))
     parser.add_argument("--summary", type=Path, metavar="FILE", help="write the figures as JSON")
     parser.add_argument("--no-check", action="store_true", help="skip the published windows")

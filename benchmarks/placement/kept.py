@@ -30,12 +30,19 @@ class Kept:
 
     def get(self, key: str, make: Callable[[], Any]) -> Any:
         """The document of a key, made if it is not there."""
-        if key not in self._found:
-            self._found[key] = make()
-            line = {"version": self._version, "key": key, "document": self._found[key]}
-            with self._path.open("a") as file:
-                file.write(json.dumps(line) + "\n")
-        return self._found[key]
+        return self._found[key] if key in self._found else self.put(key, make())
+
+    def has(self, key: str) -> bool:
+        """Whether it is there."""
+        return key in self._found
+
+    def put(self, key: str, document: Any) -> Any:
+        """Keeps a document that was just made, in the file too."""
+        self._found[key] = document
+        line = {"version": self._version, "key": key, "document": document}
+        with self._path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        return document
 
 
 def _version(sources: Iterable[str]) -> str:

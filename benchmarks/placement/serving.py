@@ -11,13 +11,16 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.placement import traces
 from benchmarks.placement.kept import Kept
 from benchmarks.placement.serving_input import Window, windows, zones
 from benchmarks.placement.serving_sim import OnDemand, Overspill, Policy, Result, SpotHedge, run
 from benchmarks.placement.stats import Sample, bootstrap, sum_ratio
+from benchmarks.placement.workers import each
 
 PROMISED: Mapping[str, float | None] = {
     "guaranteed": 0.999,
@@ -46,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     found = windows(args.split, args.size)
     makers = _makers()
-    measured = {name: _measure(name, make, found, args) for name, make in makers.items()}
+    measured = _measure(list(makers), found, args)
     bad = []
     for sla, promised in PROMISED.items():
         ours = measured[f"overspill ({sla})"]
@@ -70,20 +73,43 @@ def _makers() -> Mapping[str, Maker]:
     return {"on-demand": OnDemand, **hedges, **ours}
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """One window under one policy."""
+
+    name: str
+    window: Window
+
+
 def _measure(
-    name: str, make: Maker, found: Sequence[Window], args: argparse.Namespace
-) -> list[Result]:
-    results = Kept(args.results, OURS if name.startswith("overspill") else RULES)
+    names: Sequence[str], found: Sequence[Window], args: argparse.Namespace
+) -> Mapping[str, list[Result]]:
+    """All policies on all windows; what is not known yet side by side."""
+    kept = {name: Kept(args.results, OURS if name.startswith("overspill") else RULES)
+            for name in names}  # fmt: skip
+    every = [(name, i, _key(args.split, w, i, name)) for name in names for i, w in enumerate(found)]
+    missing = [(name, i, key) for name, i, key in every if not kept[name].has(key)]
     began = said = time.monotonic()
-    lines = []
-    for index, window in enumerate(found):
-        key = f"{args.split}:{window.group}:{index}:{name}"
-        lines.append(Result(**results.get(key, lambda w=window: vars(run(w, zones(), make())))))
+    pieces = [_Piece(name, found[i]) for name, i, _ in missing]
+    for done, (at, result) in enumerate(each(_run, pieces, args.workers), start=1):
+        kept[missing[at][0]].put(missing[at][2], result)
         if time.monotonic() - said > 10:
             said = time.monotonic()
-            left = (said - began) / (index + 1) * (len(found) - index - 1)
-            print(f"{name}: {index + 1}/{len(found)}, {left:.0f} s left", file=sys.stderr)
+            left = (said - began) / done * (len(missing) - done)
+            print(f"serving: {done}/{len(missing)}, {left:.0f} s left", file=sys.stderr)
+    lines: dict[str, list[Result]] = {name: [] for name in names}
+    for name, _, key in every:
+        lines[name].append(Result(**kept[name].get(key, dict)))
     return lines
+
+
+def _key(split: str, window: Window, index: int, name: str) -> str:
+    return f"{split}:{window.group}:{index}:{name}"
+
+
+def _run(piece: _Piece) -> dict[str, Any]:
+    """One result as a document; runs in a process of its own."""
+    return vars(run(piece.window, zones(), _makers()[piece.name]()))
 
 
 def _attained(lines: Sequence[Result]) -> float:
@@ -133,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--split", choices=("tune", "validate"), default="validate")
     parser.add_argument("--size", type=int, default=24, help="windows of three days")
+    parser.add_argument("--workers", type=int, help="processes; default: one per core")
     parser.add_argument("--results", type=Path, default=Path("dist/bench-placement-serving.jsonl"))
     return parser
 

@@ -59,7 +59,7 @@ class Stay:
     end_s: float | None = None
     lost: bool = False
     preempted: bool = False
-    """It left home for a job of a better class."""
+    """It left home for a job that would have rented dear."""
     paid_usd: float = 0.0
 
     def worked_s(self, second: float) -> float:
@@ -84,7 +84,7 @@ class Running:
     moves: int = 0
     losses: int = 0
     preemptions: int = 0
-    """How often it left home for a job of a better class."""
+    """How often it left home for a job that would have rented dear."""
 
     @property
     def first_start_s(self) -> float | None:

@@ -177,6 +177,9 @@ class _Replay:
         for run in list(self.inside[name]):
             self._lose(run, second)
 
+    def _on_room(self, _second: float, _run: Running) -> None:
+        self.home_grew = True
+
     def _on_up(self, _second: float, name: str) -> None:
         self.supply.nodes[name].down -= 1
         self.home_grew = True
@@ -367,10 +370,11 @@ class _Replay:
         self.waiting.add(run)
 
     def _yield(self, run: Running, second: float) -> None:
-        """It saves and leaves home to somebody with a better class."""
+        """It saves and leaves home to somebody who would rent dear; a batch later that is seen."""
         self._leave(run, second, run.durable_s(second, planned=True)).preempted = True
         run.preemptions += 1
         self.waiting.add(run)
+        self._at(second + self.pace.step_s, "room", run)
 
     def _move(self, run: Running, second: float, decision: Decision) -> None:
         """The new place is ready first; the old one is charged until then."""

@@ -134,3 +134,24 @@ def test_progress_is_told(past: Maker) -> None:
     told: list[int] = []
     replay(past([job()], 1), scenario("overspill"), tell=lambda done, _second: told.append(done))
     assert told[-1] == 1
+
+
+def test_who_promises_nothing_makes_room_and_goes_on_from_where_it_was(past: Maker) -> None:
+    """An hour of the big one's work is done when the one comes that would pay 32 USD an hour."""
+    jobs = [
+        job("big", gpus=8, work_s=7200.0, sla="besteffort"),
+        job("dear", 3630.0, gpus=8, deadline_s=3630.0 + 3 * 3600, sla="guaranteed"),
+    ]
+    outcome = replay(past(jobs, 1, cloud()), scenario("overspill"))
+    start, _, places = run(outcome, "dear")
+    assert places == ["home"]
+    assert start is not None
+    assert 3630.0 < start <= 3630.0 + 180.0  # a minute of patience, and a batch until it is free
+    big = next(r for r in outcome.runs if r.past.name == "big")
+    assert (big.preemptions, big.losses, big.moves) == (1, 0, 0)
+    assert [s.preempted for s in big.stays] == [True, False]
+    assert big.bill.rework == 0.0
+    assert big.finished_s is not None
+    assert sum(r.bill.rented for r in outcome.runs) == 0.0
+    hasty = replay(past(jobs, 1, cloud()), scenario("burst-at-once"))
+    assert run(hasty, "dear")[2] == ["cloud"]

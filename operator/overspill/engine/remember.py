@@ -54,7 +54,7 @@ async def _read(engine: Engine) -> None:
         log.info("no past of places is kept yet: nothing is predicted for the first six hours")
         return
     try:
-        memory.past = unpacked(content, STEP, engine.clock.now())
+        memory.past = await engine.off_loop(unpacked, content, STEP, engine.clock.now())
     except UnreadableError as error:
         log.warning("the kept past of places is not used, it starts anew: %s", error)
         return

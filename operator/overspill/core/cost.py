@@ -51,11 +51,18 @@ def job_cost(
     compared = reference_usd(job, leases, reference, now)
     return JobCost(
         spent_usd=spent,
-        committed_usd=sum((committed_usd(le, now) for le in leases), Decimal(0)),
+        committed_usd=sum(
+            (committed_usd(le, now) for le in leases if _is_capped(job, le)), Decimal(0)
+        ),
         projected_usd=_projected(job, leases, spent),
         reference_usd=compared,
         saved_usd=None if compared is None else compared - spent,
     )
+
+
+def _is_capped(job: Job, lease: Lease) -> bool:
+    """A node of a pool may be had without a cap; what it could cost in a year tells nobody much."""
+    return job.max_total_usd is not None or not lease.is_home
 
 
 def spent_usd(job: Job, leases: Iterable[Lease], now: datetime) -> Decimal:

@@ -59,6 +59,13 @@ def test_everything_spent_is_counted_once(job: Job, leases: list[Lease], spent: 
     assert spent_usd(job, leases, NOW) == usd(spent)
 
 
+def test_a_node_of_a_pool_that_was_had_without_a_cap_is_told_as_no_commitment() -> None:
+    grown = lease(is_home=True)
+    without = job_cost(replace(JOB, max_total_usd=None), [grown], {}, NOW)
+    assert without.committed_usd == 0
+    assert job_cost(JOB, [grown], {}, NOW).committed_usd == usd(97)
+
+
 def test_a_paid_lease_commits_what_it_may_still_cost_and_our_own_nodes_nothing() -> None:
     assert committed_usd(lease(), NOW) == usd(97)
     assert committed_usd(lease(is_home=True), NOW) == usd(97), "a node that an autoscaler added"

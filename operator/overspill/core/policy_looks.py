@@ -1,7 +1,8 @@
 """From what the operator sees now to its past: rooms of places, and the lives of its own leases.
 
-What we hold at a market is not gone, though nobody else can have it any more. Leases are the part
-of the past that outlives a restart: they are the ledger. Called by `engine/gather`.
+What we hold at a market is not gone, though nobody else can have it any more. Lives are read from
+the leases, which are the ledger; looks outlive a restart by `policy_keep`. Called by
+`engine/gather`.
 """
 
 from collections.abc import Container, Iterable, Mapping

@@ -2,8 +2,8 @@
 
 Offers come and go under new ids, so the past is kept by place: provider, region, model, capacity
 type and size. It is looked at once per `step` and kept only where it changed, so that a week of
-a hundred places is small. Values only: `engine/memory` keeps the newest one, `engine/remember` keeps it
-over restarts, `policy_learn` reads it. Forgetting it costs foresight, never money.
+a hundred places is small. Values only: `engine/memory` holds the newest one, `engine/remember`
+keeps it over restarts, `policy_learn` reads it. Forgetting it costs foresight, never money.
 """
 
 from bisect import bisect_right

@@ -44,7 +44,7 @@ async def snapshot(engine: Engine) -> Snapshot:
 
 
 def _past(engine: Engine, offers: Sequence[Offer], view: View) -> Past:
-    """The past with this look in it. The leader looks; who leads later goes on from what is kept."""
+    """The past with this look in it. The leader looks, and goes on from what was kept."""
     home = frozenset(name for name, a in engine.accounts.by_name.items() if a.is_home)
     memory = engine.memory
     memory.past = look(memory.past, offers, view.leases.values(), home, engine.clock.now())

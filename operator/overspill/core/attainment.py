@@ -105,6 +105,15 @@ class Attainment:
         oldest = (until - WINDOW).date()
         return replace(self, until=until, days={d: t for d, t in days.items() if d >= oldest})
 
+    def rewound(self, now: datetime) -> "Attainment":
+        """Without what a clock that ran ahead counted of days to come; else it would stand still
+        until they came.
+        """
+        if self.until <= now:
+            return self
+        days = {d: t for d, t in self.days.items() if d <= now.date()}
+        return Attainment(min(self.since, now), now.replace(microsecond=0), days)
+
 
 def begun(shares: Iterable[Share], until: datetime) -> Attainment:
     """The first count of a class: from its oldest job on, within the window."""

@@ -44,10 +44,10 @@ async def show_classes(engine: Engine) -> None:
         recorded = attainment.parsed(klass.status.get("attained"))
         if recorded is None and not shares:
             continue
-        before = recorded or attainment.begun(shares, until)
+        before = recorded.rewound(now) if recorded else attainment.begun(shares, until)
         known = before.counted(shares, until)
         _measure(klass, known)
-        if recorded is None or known.until - recorded.until >= _period(engine):
+        if recorded is None or abs(known.until - recorded.until) >= _period(engine):
             await _write(engine, klass, recorded, known)
         _forget(engine, klass, before, until)
 

@@ -130,3 +130,13 @@ def test_only_what_was_promised_is_counted() -> None:
     assert made is not None
     assert made.settled is not None
     assert made.settled.outcome is BROKEN
+
+
+def test_a_clock_that_ran_ahead_does_not_stop_the_count() -> None:
+    ahead = Attainment(NOW, NOW).counted(SHARES, NOW + 200 * DAY)
+    back = ahead.rewound(NOW + HOUR)
+    assert back.until == NOW + HOUR
+    assert all(day <= NOW.date() for day in back.days)
+    assert back.counted(SHARES, END).until == END
+    honest = Attainment(NOW, NOW).counted(SHARES, END)
+    assert honest.rewound(END) is honest

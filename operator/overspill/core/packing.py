@@ -4,9 +4,10 @@ FGD's measure (Weng et al., ATC'23): of a node's free GPUs, the part that a job 
 mix could not use there. The node is taken whose measure grows least; among those that grow about
 equally (`STEP`) the one with the least left, cores and GPUs together. GPUs are counted in
 thousandths, so shares of one can be packed too. Pure; nodes that have the same left are one
-`Room`, which keeps large clusters cheap. The benchmark's suite S4 asks this module.
+`Room`, which keeps large clusters cheap. Placement at home and the benchmark's suite S4 ask here.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -61,17 +62,22 @@ class Kind:
 
 def mix_of(demands: Iterable[Demand]) -> tuple[Kind, ...]:
     """The usual kinds of GPU job among these, most usual first."""
-    counts: dict[Demand, int] = {}
-    for demand in demands:
-        if demand.gpus:
-            counts[demand] = counts.get(demand, 0) + 1
+    return usual(Counter(demand for demand in demands if demand.gpus))
+
+
+def usual(counts: Mapping[Demand, int]) -> tuple[Kind, ...]:
+    """The same, of jobs that were counted by what they take."""
     total, found, covered = sum(counts.values()), [], 0
-    for demand, count in sorted(counts.items(), key=lambda item: (-item[1], repr(item[0]))):
+    for demand, count in sorted(counts.items(), key=lambda item: (-item[1], _name(item[0]))):
         if covered >= COVERED * total:
             break
         covered += count
         found.append(Kind(demand, count / total))
     return tuple(found)
+
+
+def _name(demand: Demand) -> tuple[object, ...]:
+    return demand.cpu, demand.memory, demand.gpus, demand.milli, sorted(demand.models)
 
 
 def fits(room: Room, demand: Demand) -> bool:
@@ -116,6 +122,10 @@ def _unusable(room: Room, mix: Sequence[Kind]) -> Mapping[int, int]:
     return {m: sum(g for g in room.gpus if g < m) for m in {k.demand.milli for k in mix}}
 
 
+Rank = tuple[int, float]
+"""How much the fragments grow, in steps; what is left on the node."""
+
+
 @dataclass
 class Packer:
     """Chooses nodes for one mix of jobs; remembers what it worked out, nothing else."""
@@ -126,16 +136,23 @@ class Packer:
 
     def choose(self, rooms: Iterable[Room], demand: Demand) -> tuple[Room, Room] | None:
         """The node to take and what is left of it; None: nobody has room."""
-        best: tuple[int, float, Room, Room] | None = None
+        best: tuple[Rank, Room] | None = None
         for room in rooms:
-            found = self._grows(room, demand)
-            if found is None:
-                continue
-            growth, left = found
-            rank = (round(growth / STEP), left.free + left.cpu / CORES)
-            if best is None or rank < best[:2]:
-                best = (*rank, room, left)
-        return None if best is None else best[2:]
+            rank = self.rank(room, demand)
+            if rank is not None and (best is None or rank < best[0]):
+                best = (rank, room)
+        if best is None:
+            return None
+        found = self._grows(best[1], demand)
+        return None if found is None else (best[1], found[1])
+
+    def rank(self, room: Room, demand: Demand) -> Rank | None:
+        """Its place among nodes, the lowest is taken; None: it has no room."""
+        found = self._grows(room, demand)
+        if found is None:
+            return None
+        growth, left = found
+        return round(growth / STEP), left.free + left.cpu / CORES
 
     def _grows(self, room: Room, demand: Demand) -> tuple[float, Room] | None:
         key = (room, demand)

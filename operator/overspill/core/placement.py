@@ -18,7 +18,7 @@ from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.offer import NOTHING_BESIDE, Beside, Offer
 from overspill.core.outcome import outcome
-from overspill.core.placement_capacity import Capacity, cut_home, cut_rented
+from overspill.core.placement_capacity import Capacity, cut_home, cut_rented, wanted_of
 from overspill.core.placement_case import Case, service_order, settled
 from overspill.core.placement_money import Ceiling, Money, ceiling_of
 from overspill.core.placement_moves import (
@@ -71,7 +71,11 @@ class _Plan:
             for name, account in snapshot.accounts.items()
             if account.type is ProviderType.IN_CLUSTER
         )
-        self._capacity = Capacity(snapshot.offers, snapshot.leases, self._home, self._requests_of)
+        open_jobs = (j for j in snapshot.jobs if not (j.conditions and j.is_finished))
+        wanted = wanted_of(open_jobs, self._requests_of)
+        self._capacity = Capacity(
+            snapshot.offers, snapshot.leases, self._home, self._requests_of, wanted
+        )
         self._money = Money(snapshot.budgets, snapshot.leases, now)
         self._ranker = Ranker(snapshot, self._capacity, now)
         self._advisor = Advisor(snapshot, now)
@@ -233,9 +237,10 @@ class _Plan:
 
     def _placed(self, search: Search, fit: Fit) -> Decision:
         case, quote = search.case, fit.candidate.quote
+        spared = _spared(search, fit)
         ceiling, offer = self._commit(search, fit)
         told = f"{search.needs.gpus_total}x{offer.gpu_model} at {_where(offer, fit)} for "
-        told += f"{usd(offer.price_usd_per_hour)} USD/h"
+        told += f"{usd(offer.price_usd_per_hour)} USD/h{spared}"
         if search.home_is_busy and not fit.candidate.is_home:
             told += "; home cannot take it now"
         return case.decide(
@@ -424,6 +429,14 @@ def _where(offer: Offer, fit: Fit) -> str:
     if len(fit.nodes) > 1:
         return f"{offer.provider} ({', '.join(n.offer.offer_id for n in fit.nodes)})"
     return offer.place
+
+
+def _spared(search: Search, fit: Fit) -> str:
+    """Why a node at home that is not the fullest."""
+    pool, count, requests = fit.candidate.pool, search.needs.gpu.count, search.case.facts.requests
+    if pool is None or not any(pool.spares_fuller(node, count, requests) for node in fit.nodes):
+        return ""
+    return "; a fuller node is left to the jobs that it suits better"
 
 
 def _why(case: Case, fit: Fit) -> Reason:

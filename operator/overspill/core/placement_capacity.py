@@ -7,16 +7,19 @@ row do not sell the same GPU. Lives for one plan only. Called by `placement`.
 
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import lru_cache
 
 from overspill.core.filters import Needs, Refusal, gpus_per_node
+from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.offer import NOTHING_BESIDE, Beside, Offer
+from overspill.core.packing import WHOLE, Demand, Packer, Rank, Room, usual
 from overspill.core.pricing import cut_price
 from overspill.core.reasons import Reason
-from overspill.core.vocabulary import LeaseState
+from overspill.core.vocabulary import Burst, LeaseState
 
 UNSEEN = (LeaseState.PLANNED, LeaseState.OPENING, LeaseState.UNCERTAIN)
 """States in which a catalogue may not show the lease's GPUs as taken."""
@@ -40,17 +43,27 @@ class Node:
         """Nothing runs on it: kept for gangs as long as another node will do."""
         return self.free == self.total
 
+    @property
+    def shape(self) -> "Shape":
+        """All that tells it from other nodes of its pool."""
+        return self.free, self.beside_free
+
     def keep(self, requests: Beside) -> None:
-        """Takes a pod's CPU and memory."""
+        """Takes a pod's CPU and memory; of a pool's node, by the pool alone."""
         if self.beside_free is not None:
             self.beside_free = self.beside_free.less(requests)
+
+
+Shape = tuple[int, Beside | None]
+"""What is free on a node: GPUs, CPU and memory (None: unknown)."""
 
 
 @dataclass(slots=True)
 class Pool:
     """Interchangeable home nodes; `sample` is any of them, for filters and prices.
 
-    Nodes are kept by how much is free, so that a choice among thousands looks at a few.
+    Nodes are kept by how much is free, so that a choice among thousands looks at a few. Which of
+    them is taken follows from `core/packing`.
     """
 
     sample: Offer
@@ -58,26 +71,35 @@ class Pool:
     is_held: bool = False
     changes: int = 0
     """How often what is free has changed."""
-    _levels: dict[int, list[tuple[bool, str]]] = field(default_factory=dict)
-    """By free GPUs: (is untouched, name) in order."""
+    _levels: dict[Shape, list[tuple[bool, str]]] = field(default_factory=dict)
+    """By what is free: (is untouched, name) in order."""
     _sizes: Counter[int] = field(default_factory=Counter)
     _fitting: dict[int, int] = field(default_factory=dict)
     _busy: dict[tuple[int, int], Refusal] = field(default_factory=dict)
     _roomy: dict[tuple[int, Beside], int] = field(default_factory=dict)
     """Answers to questions asked since a node last changed."""
     _large: dict[tuple[int, Beside], int] = field(default_factory=dict)
+    wanted: Mapping[Demand, int] = field(default_factory=dict)
+    """What the open jobs take of a node, and how many do."""
+    _packer: Packer | None = None
+    _ranks: dict[tuple[Shape, Demand], Rank] = field(default_factory=dict)
 
     def add(self, name: str, node: Node) -> None:
         """One more node; of two with one name the later counts."""
         if name in self.nodes:
             old = self.nodes[name]
             self._sizes[old.total] -= 1
-            self._levels[old.free].remove((old.is_untouched, name))
+            level = self._levels[old.shape]
+            level.remove((old.is_untouched, name))
+            if not level:
+                del self._levels[old.shape]
         self.nodes[name] = node
         self._sizes[node.total] += 1
         self._forget()
         self._large.clear()
-        insort(self._levels.setdefault(node.free, []), (node.is_untouched, name))
+        self._ranks.clear()
+        self._packer = None
+        insort(self._levels.setdefault(node.shape, []), (node.is_untouched, name))
 
     def could_ever_hold(self, needs: Needs) -> bool:
         """Whether the pool would do if it were empty and all its nodes healthy."""
@@ -92,19 +114,22 @@ class Pool:
     @property
     def most_free(self) -> int:
         """GPUs free on one node, at most."""
-        return max(free for free, level in self._levels.items() if level)
+        return max(free for free, _ in self._levels)
 
     def fitting(self, count: int) -> int:
         """How many nodes have so many GPUs free."""
         if count not in self._fitting:
             levels = self._levels.items()
-            self._fitting[count] = sum(len(level) for free, level in levels if free >= count)
+            self._fitting[count] = sum(len(lv) for (free, _), lv in levels if free >= count)
         return self._fitting[count]
 
     def choose(
         self, needs: Needs, excluded: frozenset[Key], requests: Beside = NOTHING_BESIDE
     ) -> list[Node]:
-        """The nodes for the job, fullest first; empty when it does not fit now."""
+        """The nodes for the job; empty when it does not fit now.
+
+        Those whose free GPUs stay most useful to the other jobs, the fullest among equals.
+        """
         provider, chosen = self.sample.provider, list[Node]()
         if self.fitting(needs.gpu.count) < needs.num_nodes:
             return []
@@ -113,15 +138,45 @@ class Pool:
             return []
         if excluded and self.is_excluded(excluded):
             return []
-        for free in sorted(f for f in self._levels if f >= needs.gpu.count):
-            for _, name in self._levels[free]:
-                if not (is_small or requests.fits(self.nodes[name].beside_free)):
-                    continue
+        for shape in self._in_order(needs.gpu.count, requests):
+            for _, name in self._levels[shape]:
                 if not excluded or (provider, name) not in excluded:
                     chosen.append(self.nodes[name])
                 if len(chosen) == needs.num_nodes:
                     return chosen
         return []
+
+    def spares_fuller(self, node: Node, count: int, requests: Beside) -> bool:
+        """Whether a fuller node would do, but is left to jobs that it suits better."""
+        mine, demand = self._rank(node.shape, _demand(count, requests)), (count, requests)
+        fuller = [shape for shape in self._fitting_shapes(*demand) if shape[0] < node.free]
+        return any(self._rank(shape, _demand(*demand)) > mine for shape in fuller)
+
+    def _in_order(self, count: int, requests: Beside) -> list[Shape]:
+        """What may be free on a node for it to be taken, best first."""
+        fitting = self._fitting_shapes(count, requests)
+        if len(fitting) < 2:
+            return fitting
+        demand = _demand(count, requests)
+        return sorted(fitting, key=lambda at: (self._rank(at, demand), self._levels[at][0]))
+
+    def _fitting_shapes(self, count: int, requests: Beside) -> list[Shape]:
+        found = [shape for shape in self._levels if shape[0] >= count]
+        if requests is NOTHING_BESIDE:
+            return found
+        return [shape for shape in found if requests.fits(shape[1])]
+
+    def _rank(self, shape: Shape, demand: Demand) -> Rank:
+        key = (shape, demand)
+        if key not in self._ranks:
+            if self._packer is None:
+                # Gangs come seldom and need whole nodes: one is always reckoned with.
+                whole = Demand(gpus=self.largest)
+                counts = {**self.wanted, whole: self.wanted.get(whole, 0) + 1}
+                self._packer = Packer(usual(counts))
+            rank = self._packer.rank(_room(shape, self.sample.gpu_model), demand)
+            self._ranks[key] = rank or (0, float(shape[0]))
+        return self._ranks[key]
 
     def busy(self, needs: Needs) -> Refusal:
         """Why `choose` found nothing."""
@@ -174,8 +229,8 @@ class Pool:
     def take(self, nodes: Iterable[Node], count: int, requests: Beside = NOTHING_BESIDE) -> None:
         """Marks `count` GPUs on each node as gone, and what is kept beside them."""
         for node in nodes:
-            self._set_free(node, node.free - count)
-            node.keep(requests)
+            beside = node.beside_free
+            self._move(node, (node.free - count, beside and beside.less(requests)))
 
     def hold(self, needs: Needs) -> None:
         """Keeps the nodes nearest to fitting from everybody who comes later in this plan.
@@ -188,20 +243,22 @@ class Pool:
         count = needs.gpu.count
         big = [(-n.free, name) for name, n in self.nodes.items() if n.total >= count]
         for _, name in sorted(big)[: needs.num_nodes]:
-            self._set_free(self.nodes[name], 0)
+            self._move(self.nodes[name], (0, self.nodes[name].beside_free))
 
     def is_excluded(self, excluded: frozenset[Key]) -> bool:
         """Whether the job was refused lately on every node; one that never came speaks for all."""
         asked = any if self.sample.attribute("bootSeconds") else all
         return asked((self.sample.provider, name) in excluded for name in self.nodes)
 
-    def _set_free(self, node: Node, free: int) -> None:
-        name = node.offer.offer_id
-        level = self._levels[node.free]
+    def _move(self, node: Node, shape: Shape) -> None:
+        """To where nodes stand that have so much free."""
+        name, level = node.offer.offer_id, self._levels[node.shape]
         del level[bisect_left(level, (node.is_untouched, name))]
-        node.free = free
+        if not level:
+            del self._levels[node.shape]
+        node.free, node.beside_free = shape
         self._forget()
-        insort(self._levels.setdefault(free, []), (node.is_untouched, name))
+        insort(self._levels.setdefault(shape, []), (node.is_untouched, name))
 
     def _forget(self) -> None:
         self.changes += 1
@@ -238,9 +295,10 @@ class Capacity:
         leases: Iterable[Lease],
         home: frozenset[str],
         requests: Callable[[str], Beside] = lambda _uid: NOTHING_BESIDE,
+        wanted: Mapping[Demand, int] | None = None,
     ) -> None:
         """`home` names the accounts whose offers are nodes of this cluster, `requests` tells what
-        a job's pods keep of them beside GPUs."""
+        a job's pods keep of them beside GPUs, `wanted` what open jobs take of a node."""
         self.pools: list[Pool] = []
         self.rented: list[Rented] = []
         taken = _taken([le for le in leases if le.state is not LeaseState.CLOSED])
@@ -255,7 +313,7 @@ class Capacity:
             ]
             gone = sum(n for _, n in hidden)
             if offer.provider in home:
-                pool = by_kind.setdefault(_kind(offer), Pool(offer))
+                pool = by_kind.setdefault(_kind(offer), Pool(offer, wanted=wanted or {}))
                 node = _node(offer, gone)
                 for lease, _ in hidden:
                     node.keep(requests(lease.job.uid))
@@ -266,6 +324,18 @@ class Capacity:
                     free = free - gone if offer.is_divisible else 0
                 self.rented.append(Rented(offer, max(0, free)))
         self.pools = list(by_kind.values())
+
+
+def wanted_of(jobs: Iterable[Job], requests: Callable[[str], Beside]) -> Mapping[Demand, int]:
+    """What these jobs take of a node at home, and how many do; a gang counts for each node."""
+    counts: Counter[tuple[int, tuple[str, ...], Beside]] = Counter()
+    for job in jobs:
+        if job.burst is not Burst.ONLY:
+            counts[job.gpu.count, job.gpu.models, requests(job.ref.uid)] += job.num_nodes
+    found: Counter[Demand] = Counter()
+    for (gpus, models, beside), number in counts.items():
+        found[replace(_demand(gpus, beside), models=frozenset(models))] += number
+    return found
 
 
 def cut_home(nodes: list[Node], needs: Needs) -> Offer:
@@ -352,3 +422,27 @@ def _taken(leases: Iterable[Lease]) -> dict[Key, list[tuple[Lease, int]]]:
 def _told(requests: Beside) -> str:
     cpus, memory = requests.cpu_units.normalize(), requests.memory_gib
     return f"{cpus:f} CPUs and {memory:.1f} GiB of memory"
+
+
+def _room(shape: Shape, model: str) -> Room:
+    free, beside = shape
+    if beside is None:
+        return Room(_ENOUGH, _ENOUGH, (WHOLE,) * free, model)
+    return Room(_milli(beside.cpu_units), _mib(beside.memory_gib), (WHOLE,) * free, model)
+
+
+@lru_cache(maxsize=1024)
+def _demand(gpus: int, requests: Beside) -> Demand:
+    return Demand(_milli(requests.cpu_units), _mib(requests.memory_gib), gpus)
+
+
+def _milli(cpus: Decimal) -> int:
+    return int(cpus * 1000)
+
+
+def _mib(gib: Decimal) -> int:
+    return int(gib * 1024)
+
+
+_ENOUGH = 10**9
+"""Of what a node does not tell."""

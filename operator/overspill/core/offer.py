@@ -38,6 +38,12 @@ class Beside:
             self.cpu_units <= room.cpu_units and self.memory_gib <= room.memory_gib
         )
 
+    def plus(self, freed: "Beside") -> "Beside":
+        """With more CPU and memory."""
+        return Beside(
+            self.cpu_units + freed.cpu_units, self.memory_gib + freed.memory_gib, self.disk_gib
+        )
+
     def less(self, taken: "Beside") -> "Beside":
         """What is left of CPU and memory."""
         return Beside(

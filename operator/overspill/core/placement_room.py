@@ -9,7 +9,7 @@ counts as room on its way. Called by `placement`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Protocol
 
 from overspill.core.lease import Lease
+from overspill.core.offer import NOTHING_BESIDE, Beside
 from overspill.core.placement_candidate import Candidate
 from overspill.core.placement_capacity import Node, Pool
 from overspill.core.placement_case import Case
@@ -63,6 +64,11 @@ class Tenant:
     def gpus(self) -> int:
         """On each of its nodes."""
         return self.lease.request.gpu_count
+
+    @property
+    def requests(self) -> Beside:
+        """CPU and memory on each of them."""
+        return self.case.facts.requests
 
     @cached_property
     def price(self) -> Decimal:
@@ -113,9 +119,26 @@ class Rooms:
         return found
 
     @cached_property
+    def _left(self) -> Sequence[tuple[str, Lease]]:
+        """Nodes that somebody left lately and nobody has got yet."""
+        return list(_left(self._leases, self._cases[0].now)) if self._cases else []
+
+    @cached_property
     def _coming(self) -> dict[str, int]:
-        """GPUs by node that somebody left lately and nobody has got yet."""
-        return _coming(self._leases, self._cases[0].now) if self._cases else {}
+        """GPUs by node that are on their way."""
+        found: dict[str, int] = defaultdict(int)
+        for name, lease in self._left:
+            found[name] += lease.request.gpu_count
+        return dict(found)
+
+    @cached_property
+    def _beside_coming(self) -> dict[str, Beside]:
+        """CPU and memory that come with them."""
+        asked = {case.job.ref.uid: case.facts.requests for case in self._cases}
+        found: dict[str, Beside] = defaultdict(Beside)
+        for name, lease in self._left:
+            found[name] = found[name].plus(asked.get(lease.job.uid, NOTHING_BESIDE))
+        return found
 
     def make(self, search: Search, at_home: Iterable[Candidate], rent: Candidate) -> str | None:
         """What the job waits for instead of renting; None: no room that pays, or no time for it."""
@@ -158,12 +181,17 @@ class Rooms:
     def _free(self, node: Node) -> int:
         return node.free + self._coming.get(node.offer.offer_id, 0)
 
+    def _beside(self, node: Node) -> Beside | None:
+        coming = self._beside_coming.get(node.offer.offer_id, NOTHING_BESIDE)
+        return node.beside_free and node.beside_free.plus(coming)
+
     def _clearing(
         self, search: Search, home: Candidate, node: Node
     ) -> list[tuple[Tenant, Decimal]] | None:
         """Who has to leave the node, at what cost; None: even that would not do."""
+        requests, beside = search.case.facts.requests, self._beside(node)
         short = search.needs.gpu.count - self._free(node)
-        if short <= 0:
+        if short <= 0 and requests.fits(beside):
             return []
         able = []
         for tenant in self._tenants.get(node.offer.offer_id, ()):
@@ -173,10 +201,11 @@ class Rooms:
                 able += [] if cost is None else [(tenant, cost)]
         found = []
         for tenant, cost in sorted(able, key=lambda one: (one[1] / one[0].gpus, one[0].uid)):
-            if short > 0:
+            if short > 0 or not requests.fits(beside):
                 found.append((tenant, cost))
                 short -= tenant.gpus
-        return None if short > 0 else found
+                beside = beside and beside.plus(tenant.requests)
+        return found if short <= 0 and requests.fits(beside) else None
 
     def _cost(self, tenant: Tenant, home: Candidate) -> Decimal | None:
         """USD: work done again, another start, and what it may have to rent."""
@@ -192,9 +221,11 @@ class Rooms:
         for node in room.nodes:
             name, gone = node.offer.offer_id, search.needs.gpu.count
             left = self._free(node) - gone
-            left += sum(t.gpus for t in room.leaving if name in nodes_of(t.lease))
-            pool.take((node,), node.free)
-            self._coming[name] = max(0, left)
+            leaving = [t for t in room.leaving if name in nodes_of(t.lease)]
+            pool.take((node,), node.free, search.case.facts.requests)
+            self._coming[name] = max(0, left + sum(t.gpus for t in leaving))
+            for tenant in leaving:
+                self._beside_coming[name] = self._beside_coming[name].plus(tenant.requests)
         names = ", ".join(node.offer.offer_id for node in room.nodes)
         who = f"{len(room.leaving)} job(s) make room" if room.leaving else "room is being made"
         return f"{who} on {names}; renting would cost {usd(saving)} USD more"
@@ -240,8 +271,7 @@ def _can_spare(case: Case) -> bool:
     return job.finish_by - case.now - left - job.checkpoint.interval >= SPARE
 
 
-def _coming(leases: Sequence[Lease], now: datetime) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _left(leases: Sequence[Lease], now: datetime) -> Iterator[tuple[str, Lease]]:
     for lease in leases:
         if lease.closing is None or not _is_preempted(lease):
             continue
@@ -249,8 +279,7 @@ def _coming(leases: Sequence[Lease], now: datetime) -> dict[str, int]:
         if now - since < ROOM_TIME:
             for name in nodes_of(lease):
                 if not any(_took(other, name, since) for other in leases):
-                    found[name] = found.get(name, 0) + lease.request.gpu_count
-    return found
+                    yield name, lease
 
 
 def _is_preempted(lease: Lease) -> bool:

@@ -1,13 +1,31 @@
 """Home counts CPU and memory too: a pod that no node has room for is not placed as if it fitted."""
 
+from collections.abc import Mapping
+
+import pytest
+
 from overspill.core.decision import Action, Decision
 from overspill.core.job import Job
+from overspill.core.lease import Closing
 from overspill.core.offer import Beside, Offer
 from overspill.core.placement import plan
 from overspill.core.reasons import Reason
+from overspill.core.sla import SlaClass
 from overspill.core.snapshot import JobFacts
-from overspill.core.vocabulary import LeaseState
-from overspill.testing.placing import NOW, decide, make_job, make_lease, node, rent, usd, world
+from overspill.core.vocabulary import CapacityType, ClosingReason, LeaseState
+from overspill.testing.placing import (
+    HOUR,
+    MINUTE,
+    NOW,
+    decide,
+    make_checkpoint,
+    make_job,
+    make_lease,
+    node,
+    rent,
+    usd,
+    world,
+)
 
 WHOLE = Beside(usd(64), usd(512))
 
@@ -81,3 +99,53 @@ def test_a_lease_that_home_has_not_seen_yet_keeps_its_cpu() -> None:
 def test_nodes_that_do_not_tell_and_jobs_that_ask_for_nothing_are_as_before() -> None:
     assert placed(make_job(), asking(999), node("n1", 8)).action is Action.PLACE
     assert placed(make_job(), JobFacts(), pc("n1", 0, 0)).action is Action.PLACE
+
+
+ANY = (CapacityType.OWN, CapacityType.ON_DEMAND)
+GOLD = SlaClass("gold", capacity_types=ANY, priority=100, availability_target=usd("0.999"))
+NONE = SlaClass(
+    "none", capacity_types=ANY, priority=-100, burst_after=8 * HOUR, failover_within=8 * HOUR
+)
+COMES = make_job("comes", 1, sla_class="gold", work=4 * HOUR, max_total_usd=usd(10000))
+RUNS = make_job(
+    "runs", 4, sla_class="none", work=10 * HOUR, created_at=NOW - HOUR, checkpoint=make_checkpoint()
+)
+
+
+def meeting(tenants_cpus: int, **lease: object) -> Mapping[str, Decision]:
+    """COMES needs 32 CPUs where GPUs are free and 4 CPUs are left, beside a job that may leave."""
+    home, dear = pc("n1", 4, free=4), rent("a1", "88")
+    held = make_lease(RUNS, home, LeaseState.ACTIVE, **lease)
+    saved = NOW - MINUTE
+    facts = {
+        COMES.ref.uid: asking(32),
+        RUNS.ref.uid: JobFacts(requests=asking(tenants_cpus).requests, last_checkpoint_at=saved),
+    }
+    classes = {c.name: c for c in (GOLD, NONE)}
+    snapshot = world([COMES, RUNS], [home, dear], leases=(held,), facts=facts, classes=classes)
+    return {d.job.name: d for d in plan(snapshot, NOW)}
+
+
+def test_room_is_made_where_who_leaves_frees_the_cpu() -> None:
+    found = meeting(40)
+    assert found["comes"].reason is Reason.WAITING_FOR_ROOM
+    assert found["runs"].reason is Reason.MAKES_ROOM
+
+
+def test_nobody_waits_for_room_that_would_not_do_when_it_comes() -> None:
+    """GPUs are free already: it is CPU that is missing, and nobody there has it to give."""
+    found = meeting(8)
+    assert found["comes"].action is Action.PLACE
+    assert found["runs"].reason is not Reason.MAKES_ROOM
+
+
+@pytest.mark.parametrize(("cpus", "waits"), [(40, True), (8, False)], ids=["enough", "too little"])
+def test_cpu_that_is_on_its_way_counts_as_room(cpus: int, waits: bool) -> None:
+    left = Closing(ClosingReason.PREEMPTED, NOW - MINUTE)
+    home, dear = pc("n1", 4, free=4), rent("a1", "88")
+    held = make_lease(RUNS, home, LeaseState.CLOSING, closing=left)
+    facts = {COMES.ref.uid: asking(32), RUNS.ref.uid: asking(cpus)}
+    classes = {c.name: c for c in (GOLD, NONE)}
+    snapshot = world([COMES, RUNS], [home, dear], leases=(held,), facts=facts, classes=classes)
+    found = {d.job.name: d for d in plan(snapshot, NOW)}["comes"]
+    assert (found.reason is Reason.WAITING_FOR_ROOM) == waits

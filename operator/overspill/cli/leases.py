@@ -90,6 +90,8 @@ def _footer(out: Console, views: Sequence[LeaseView], hidden: int, now: datetime
         words.append(f"{hidden} closed for {usd(closed)} USD (list them with --all)")
     out.print("; ".join(words) + ".")
     for v in views:
+        if v.is_open and v.stranded:
+            out.print(f"{v.name} is Stranded: {v.stranded}")
         if v.state == "Uncertain":
             out.print(
                 f"{v.name} is Uncertain: look for it at {v.provider}, then say what you found:"

@@ -37,6 +37,8 @@ class LeaseView:
     billed_usd: Decimal | None
     active_since: datetime | None
     ended: datetime | None
+    stranded: str = ""
+    """What a person must do, because nobody can close it."""
 
     @property
     def is_open(self) -> bool:
@@ -93,9 +95,15 @@ def lease_view(obj: Mapping[str, Any]) -> LeaseView:
         billed_usd=amount(status.get("billedUSD")),
         active_since=instant(status.get("activeSinceTime")),
         ended=instant(status.get("closedTime")),
+        stranded=_stranded(status),
     )
 
 
 def newest_first(leases: Iterable[LeaseView]) -> list[LeaseView]:
     """By job, the newest attempt on top."""
     return sorted(leases, key=lambda v: (v.namespace, v.job, -v.attempt, v.name))
+
+
+def _stranded(status: Mapping[str, Any]) -> str:
+    conditions = status.get("conditions") or []
+    return next((c.get("message", "") for c in conditions if c.get("type") == "Stranded"), "")

@@ -100,7 +100,18 @@ def test_only_an_uncertain_lease_is_resolved(cluster: FakeCluster) -> None:
 
 
 def stranded(reason: str, state: str) -> dict[str, object]:
-    return {"state": state, "conditions": [{"type": "Stranded", "reason": reason}]}
+    told = "Create GPUProvider akash again"
+    return {"state": state, "conditions": [{"type": "Stranded", "reason": reason, "message": told}]}
+
+
+def test_a_stranded_one_says_what_to_do_while_it_is_open(
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.objects[Kind.LEASE] = [lease_of(3, status=stranded("ProviderMissing", "Closing"))]
+    last = shown(cluster, capsys).splitlines()[-1]
+    assert last == "gl-1a2b3c4d-000000000000000003 is Stranded: Create GPUProvider akash again"
+    cluster.objects[Kind.LEASE] = [lease_of(3, status=stranded("ProviderMissing", "Closed"))]
+    assert "Stranded" not in shown(cluster, capsys, with_closed=True)
 
 
 def test_a_closing_one_without_its_account_can_be_said_to_be_absent(cluster: FakeCluster) -> None:

@@ -76,8 +76,9 @@ class Pool:
     _sizes: Counter[int] = field(default_factory=Counter)
     _fitting: dict[int, int] = field(default_factory=dict)
     _busy: dict[tuple[int, int], Refusal] = field(default_factory=dict)
-    _roomy: dict[tuple[int, Beside], int] = field(default_factory=dict)
     """Answers to questions asked since a node last changed."""
+    _roomy: dict[tuple[int, Beside], int] = field(default_factory=dict)
+    """At most so many nodes have so much free: in a plan it only becomes less."""
     _large: dict[tuple[int, Beside], int] = field(default_factory=dict)
     wanted: Mapping[Demand, int] = field(default_factory=dict)
     """What the open jobs take of a node, and how many do."""
@@ -96,6 +97,7 @@ class Pool:
         self.nodes[name] = node
         self._sizes[node.total] += 1
         self._forget()
+        self._roomy.clear()
         self._large.clear()
         self._ranks.clear()
         self._packer = None
@@ -133,8 +135,8 @@ class Pool:
         provider, chosen = self.sample.provider, list[Node]()
         if self.fitting(needs.gpu.count) < needs.num_nodes:
             return []
-        is_small = requests is NOTHING_BESIDE
-        if not is_small and self._with_room(needs.gpu.count, requests) < needs.num_nodes:
+        known = self._roomy.get((needs.gpu.count, requests))
+        if known is not None and known < needs.num_nodes:
             return []
         if excluded and self.is_excluded(excluded):
             return []
@@ -204,8 +206,10 @@ class Pool:
             told = f"fewer than {needs.num_nodes} of its nodes have {beside}"
             return Refusal(Reason.NODE_TOO_SMALL, told)
         fitting = self.fitting(count)
-        roomy = self._with_room(count, requests) if fitting >= needs.num_nodes else fitting
-        if roomy >= needs.num_nodes or fitting < needs.num_nodes:
+        if fitting < needs.num_nodes:
+            return None
+        roomy = self._with_room(count, requests, needs.num_nodes)
+        if roomy >= needs.num_nodes:
             return None
         told = f"{fitting} nodes have {count} GPUs free, {roomy} of them {beside} as well"
         return Refusal(Reason.NO_CAPACITY_NOW, told, clears=True)
@@ -218,12 +222,12 @@ class Pool:
             self._large[key] = sum(requests.fits(n.offer.beside_total) for n in big)
         return self._large[key]
 
-    def _with_room(self, count: int, requests: Beside) -> int:
-        """How many have it free."""
+    def _with_room(self, count: int, requests: Beside, wanted: int) -> int:
+        """How many have it free; counted anew only while it may be as many as are wanted."""
         key = (count, requests)
-        if key not in self._roomy:
-            free = (n for n in self.nodes.values() if n.free >= count)
-            self._roomy[key] = sum(requests.fits(n.beside_free) for n in free)
+        if self._roomy.get(key, wanted) >= wanted:
+            fitting = self._fitting_shapes(count, requests)
+            self._roomy[key] = sum(len(self._levels[shape]) for shape in fitting)
         return self._roomy[key]
 
     def take(self, nodes: Iterable[Node], count: int, requests: Beside = NOTHING_BESIDE) -> None:
@@ -264,7 +268,6 @@ class Pool:
         self.changes += 1
         self._fitting.clear()
         self._busy.clear()
-        self._roomy.clear()
 
 
 @dataclass(slots=True)

@@ -30,6 +30,9 @@ SAFETY = 0.8
 AHEAD_H = 24.0
 """Over which time an availability that was better or worse than promised is evened out."""
 
+RESERVE = 0.2
+"""The part of a loss that is kept back: losses come whole, and a strict promise bears few."""
+
 SHORT_PRICE = 0.3
 """What being short as often as is allowed weighs, as a part of the cheapest spread's cost."""
 
@@ -77,6 +80,7 @@ class Service:
         if self.promised is None:
             return 1.0
         budget_h = (1.0 - self.promised) * (self.elapsed_h + AHEAD_H) * SAFETY - self.missed_h
+        budget_h -= RESERVE * self.start_h
         return max(0.0, budget_h / AHEAD_H)
 
 

@@ -349,14 +349,14 @@ def differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
     A new durable checkpoint and a change of the decision's outcome are worth a write.
     """
-    if _stable(old) != _stable(new):
-        return True
-    before, after = old.get("progress") or {}, new.get("progress") or {}
-    if before.get("lastCheckpointURI") != after.get("lastCheckpointURI"):
-        return True
-    if gist(old.get("sla")) != gist(new.get("sla")):
-        return True
-    return _gist(old.get("decision")) != _gist(new.get("decision"))
+    return essence(old) != essence(new)
+
+
+def essence(document: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a status says, without what changes all the time."""
+    uri = (document.get("progress") or {}).get("lastCheckpointURI")
+    decision = _gist(document.get("decision"))
+    return _stable(document), uri, gist(document.get("sla")), decision
 
 
 def _stable(document: Mapping[str, Any]) -> dict[str, Any]:

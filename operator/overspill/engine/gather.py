@@ -142,6 +142,8 @@ def _prune(engine: Engine) -> None:
     for uid in [u for u in memory.decisions if u not in jobs]:
         del memory.decisions[uid]
     memory.explained.intersection_update(jobs)
+    for uid in [u for u in memory.said if u not in jobs]:
+        del memory.said[uid]
     for uid in [u for u in memory.secrets if u not in jobs]:
         del memory.secrets[uid]
     for uid in [u for u, until in memory.held_off.items() if until < now]:

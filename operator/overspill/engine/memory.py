@@ -64,6 +64,15 @@ class Counted:
     gone_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What we wrote last into a job's status, when (monotonic), and how often in vain."""
+
+    mark: int
+    at: float
+    in_vain: int = 0
+
+
 @dataclass(slots=True)
 class Memory:
     """Every table is keyed by lease name or job uid, and pruned with the view."""
@@ -81,6 +90,8 @@ class Memory:
     degraded: dict[str, tuple[Reason, str]] = field(default_factory=dict)
     near_ceiling: set[str] = field(default_factory=set)
     decisions: dict[str, Decision] = field(default_factory=dict)
+    said: dict[str, Said] = field(default_factory=dict)
+    """What we last wrote into a job's status: see `engine/giveway`."""
     explained: set[str] = field(default_factory=set)
     """Jobs whose status was found to say what led to their place, though we never decided it."""
     excluded: dict[tuple[str, str, str], float] = field(default_factory=dict)

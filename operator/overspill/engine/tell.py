@@ -16,7 +16,7 @@ from overspill.core.promise import is_outdated
 from overspill.core.reasons import Reason
 from overspill.core.telling import may_wait
 from overspill.core.vocabulary import PromiseOutcome
-from overspill.engine import attain
+from overspill.engine import attain, giveway
 from overspill.engine.context import Engine
 from overspill.engine.gather import reference
 from overspill.ports import DeleteJob, Event, JobStatus
@@ -36,10 +36,12 @@ async def tell_job(engine: Engine, job_uid: str) -> None:
     document = jobstatus.status_document(_facts(engine, job, leases), now)
     if jobstatus.differs(job.status, document) or _is_outdated(engine, job, document):
         wait = may_wait(job, jobstatus.current_lease(leases), document, now)
-        if wait:
-            engine.queue.add_after(("job", job_uid), wait.total_seconds())
+        wait_s = wait.total_seconds() or giveway.patience_s(engine, job)
+        if wait_s:
+            engine.queue.add_after(("job", job_uid), wait_s)
             return
         await engine.cluster.record(JobStatus(job, document))
+        giveway.note(engine, job, document)
         await _ended(engine, job, document, leases)
     _look_again(engine, job, document)
     await _expire(engine, job)

@@ -82,6 +82,7 @@ def _deaths(stack: Stack, market: str, sites: Sequence[str], show: Show) -> Line
             missed = kill_at_each(stack, namespace, market, sites, show)
             assert_spared(stack, namespace)
         except (AssertionError, TimeoutError) as error:
+            show(f"  L3     {market}: {error}")
             return Line(f"L3 kill -9, {market}", f"FAILED: {error}"[:300], is_met=False)
     passed = len(sites) - len(missed)
     told = f"{passed} deaths, 0 leaks, 0 doubles, {len(missed)} passages not met"

@@ -89,13 +89,31 @@ def until_condition(
 
 def until_complete(stack: Stack, namespace: str, timeout_s: float = 240) -> None:
     """Waits until every job of the namespace is Complete and every lease closed for certain."""
-    until(
-        lambda: phases(stack, namespace) == {"Complete"},
-        f"every job of {namespace} to be Complete",
-        timeout_s,
-        1,
-    )
+    try:
+        until(
+            lambda: phases(stack, namespace) == {"Complete"},
+            f"every job of {namespace} to be Complete",
+            timeout_s,
+            1,
+        )
+    except TimeoutError as error:
+        raise TimeoutError(f"{error}: {stragglers(stack, namespace)}") from error
     stack.until_settled(namespace)
+
+
+def stragglers(stack: Stack, namespace: str) -> str:
+    """The jobs that are not Complete, what was decided for them, and their leases."""
+    printed = stack.cluster.kubectl("get", "gpj", "-n", namespace, "-o", "json")
+    told = []
+    for job in json.loads(printed)["items"]:
+        name, status = job["metadata"]["name"], job.get("status", {})
+        if status.get("phase") != "Complete":
+            mine = [x for x in stack.leases(namespace) if x["spec"]["jobRef"]["name"] == name]
+            states = [x.get("status", {}).get("state", "Planned") for x in mine]
+            decision = status.get("decision", {})
+            why = f"{decision.get('reason')}: {decision.get('message')}"
+            told.append(f"{name} is {status.get('phase')}, leases {states}, {why}")
+    return "; ".join(told)
 
 
 def phases(stack: Stack, namespace: str) -> set[str]:

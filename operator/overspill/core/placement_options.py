@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from overspill.core.filters import Refusal
 from overspill.core.lease import Lease
 from overspill.core.placement_candidate import Candidate
 from overspill.core.placement_moves import allowance_to_move
@@ -99,14 +100,11 @@ class Ground:
             self._dependable[key] = up >= self.past.tuning.dependable_share
         return self._dependable[key]
 
-    def spot(self, candidate: Candidate, moved: Moved, *, is_up: bool) -> Spot:
-        """The candidate's place for jobs that move so much."""
-        # A stand lives as long as its plan, and knows the needs of its jobs.
-        known, key = self._spots[moved], (id(candidate.stand), is_up)
-        found = known.get(key)
-        if found is None:
-            found = known[key] = _spot(candidate, self, moved, is_up=is_up)
-        return found
+    def spots(self, moved: Moved) -> dict[tuple[int, bool], Spot]:
+        """What is known for jobs that move so much; by the id of a stand, which lives as long as
+        its plan and knows the needs of its jobs, and whether it is up.
+        """
+        return self._spots[moved]
 
 
 def sights_of(
@@ -115,6 +113,7 @@ def sights_of(
     """What these candidates are to the job now, one for every place that has a past."""
     found: dict[Place, Sight] = {}
     moved = _moved(search)
+    spots = ground.spots(moved)
     for candidate in candidates:
         place = candidate.stand.place
         known = found.get(place)
@@ -123,10 +122,13 @@ def sights_of(
         if held is not None:
             search.allowance = allowance_to_move(search.case, held, candidate)
         fit = search.attempt(candidate)
-        if isinstance(fit, Fit):
-            found[place] = Sight(ground.spot(candidate, moved, is_up=True), fit)
-        elif known is None and fit.reason in AWAY:
-            found[place] = Sight(ground.spot(candidate, moved, is_up=False))
+        there = fit if isinstance(fit, Fit) else None
+        if isinstance(fit, Refusal) and (known is not None or fit.reason not in AWAY):
+            continue
+        key = (id(candidate.stand), there is not None)
+        if key not in spots:
+            spots[key] = _spot(candidate, ground, moved, is_up=there is not None)
+        found[place] = Sight(spots[key], there)
     return found
 
 

@@ -146,10 +146,11 @@ class Ranking:
     def outrank(self, into: Losers, index: int) -> None:
         """Adds everybody who stands behind the chosen candidate, with the reason."""
         chosen, work = self._stands[index], self._kind.work
+        own = _about(chosen, work)
         end = self._ends[bisect_right(self._ends, index)]
         for stand in self._stands[index + 1 : end]:
             if not into.counted(stand.dearer, stand.size, stand.price):
-                into.add(stand.offer, _dearer(chosen, stand, work), stand.price, stand.size)
+                into.add(stand.offer, _dearer(own, stand, work), stand.price, stand.size)
         into.include(self._field.behind(chosen.preference))
 
     def outweigh(self, into: Losers, chosen: Candidate, first: int) -> None:
@@ -282,8 +283,8 @@ class Ranker:
         return Refusal(Reason.ENDS_TOO_SOON, told)
 
 
-def _dearer(chosen: Stand, other: Stand, work: Work) -> Refusal:
-    told = f"{_about(other, work)} USD per useful hour, the chosen place {_about(chosen, work)}"
+def _dearer(chosen: str, other: Stand, work: Work) -> Refusal:
+    told = f"{_about(other, work)} USD per useful hour, the chosen place {chosen}"
     return Refusal(Reason.COSTS_MORE, told)
 
 

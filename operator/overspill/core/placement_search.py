@@ -142,9 +142,10 @@ class Search:
         return isinstance(found, Fit) or found.reason in _FOR_MONEY
 
     def _recently_refused(self, candidate: Candidate) -> Refusal | None:
-        excluded, offer = self.case.facts.excluded_offers, candidate.offer
+        excluded = self.case.facts.excluded_offers
         if not excluded:
             return None
+        offer = candidate.offer
         is_out = (
             candidate.pool.is_excluded(excluded)
             if candidate.pool is not None

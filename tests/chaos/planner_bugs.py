@@ -12,7 +12,8 @@ from unittest import mock
 
 from overspill.core import filters, placement, placement_capacity, placement_case
 from overspill.core import placement_money as money
-from overspill.core.placement_capacity import Pool, Rented
+from overspill.core.placement_capacity import Rented
+from overspill.core.placement_pool import Pool
 from overspill.core.placement_search import Search
 
 from .planner_machine import lived

@@ -18,7 +18,7 @@ from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.offer import NOTHING_BESIDE, Beside, Offer
 from overspill.core.outcome import outcome
-from overspill.core.placement_capacity import Capacity, cut_home, cut_rented, wanted_of
+from overspill.core.placement_capacity import Capacity, cut_home, cut_rented
 from overspill.core.placement_case import Case, service_order, settled
 from overspill.core.placement_money import Ceiling, Money, ceiling_of
 from overspill.core.placement_moves import (
@@ -32,6 +32,7 @@ from overspill.core.placement_moves import (
     would_be_late,
 )
 from overspill.core.placement_policy import Advice, Advisor
+from overspill.core.placement_pool import wanted_of
 from overspill.core.placement_ranking import Ranker, Ranking
 from overspill.core.placement_reserve import (
     RELIABLE,

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from overspill.core.filters import Market, Needs, fabric_falls_short
 from overspill.core.offer import Offer
-from overspill.core.placement_capacity import Pool, Rented
+from overspill.core.placement_capacity import Rented
 from overspill.core.placement_losers import Key
 from overspill.core.placement_money import CLOSING_TIME, RATE_TOLERANCE, SAFETY_SHARE, least_money
+from overspill.core.placement_pool import Pool
 from overspill.core.policy_past import Place, place_of
 from overspill.core.pricing import (
     Quote,

@@ -15,8 +15,9 @@ from operator import itemgetter
 
 from overspill.core.filters import Market, Needs, Refusal, refusal
 from overspill.core.placement_candidate import Candidate, Kind, Preference, Stand, Work, stand_of
-from overspill.core.placement_capacity import Capacity, Pool
+from overspill.core.placement_capacity import Capacity
 from overspill.core.placement_losers import Losers, Shared
+from overspill.core.placement_pool import Pool
 from overspill.core.placement_reserve import RELIABLE
 from overspill.core.policy_past import losses_of
 from overspill.core.pricing import Terms, cut_price, span

@@ -19,9 +19,9 @@ from typing import Protocol
 from overspill.core.lease import Lease
 from overspill.core.offer import NOTHING_BESIDE, Beside
 from overspill.core.placement_candidate import Candidate
-from overspill.core.placement_capacity import Node, Pool
 from overspill.core.placement_case import Case
 from overspill.core.placement_moves import cooled_at, work_at_risk
+from overspill.core.placement_pool import Node, Pool
 from overspill.core.placement_search import Search
 from overspill.core.pricing import hours, remaining_work
 from overspill.core.statusparts import usd

@@ -13,10 +13,10 @@ from typing import NamedTuple
 from overspill.core.filters import Needs, Refusal
 from overspill.core.offer import NOTHING_BESIDE
 from overspill.core.placement_candidate import Candidate
-from overspill.core.placement_capacity import Node, Pool
 from overspill.core.placement_case import Case
 from overspill.core.placement_losers import Losers
 from overspill.core.placement_money import Allowance, Money, Purse, afford, purse_of
+from overspill.core.placement_pool import Node, Pool
 from overspill.core.placement_reserve import Watched, is_reliable, reserve_of
 from overspill.core.pricing import Terms
 from overspill.core.reasons import Reason

@@ -10,7 +10,7 @@ from overspill.core.filters import Needs
 from overspill.core.job import Job
 from overspill.core.offer import Beside, GpuRequirements
 from overspill.core.placement import plan
-from overspill.core.placement_capacity import Node, Pool, wanted_of
+from overspill.core.placement_pool import Node, Pool, wanted_of
 from overspill.core.snapshot import JobFacts
 from overspill.core.vocabulary import Burst, CapacityType
 from overspill.testing.placing import MINUTE, NOW, make_job, node, usd, world

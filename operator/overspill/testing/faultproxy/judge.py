@@ -164,14 +164,18 @@ def _children(seen: Evidence, namespace: str, keys: Iterable[str]) -> list[str]:
 
 
 def _untrue(seen: Evidence, job: Object) -> list[str]:
-    """I9: what the status says is not ahead of the spec, and cost does not fall."""
+    """I9: what the status says is not ahead of the spec, and cost does not fall, except from what
+    was counted until a lease was proven gone to what the market took."""
     meta, status = job["metadata"], job.get("status") or {}
     found = []
     if status.get("observedGeneration", 0) > meta["generation"]:
         found.append(f"I9: {meta['name']} observed a generation to come")
     is_home = job["spec"]["placement"]["burst"] == "Never"
     spent = [] if is_home else seen.spent.get(f"{meta['namespace']}/{meta['name']}", [])
-    falls = [(a, b) for a, b in itertools.pairwise(spent) if b < a - FALL_USD]
+    mine = [x for x in seen.leases if x["spec"]["jobRef"]["uid"] == meta["uid"]]
+    billed = ledger.billed(seen.entries)
+    taken = float(sum(billed.get(x["metadata"]["name"], Decimal(0)) for x in mine))
+    falls = [(a, b) for a, b in itertools.pairwise(spent) if b < min(a, taken) - FALL_USD]
     return found + [f"I9: cost of {meta['name']} fell from {a} to {b}" for a, b in falls[:1]]
 
 

@@ -36,7 +36,8 @@ def lease(**status: Any) -> dict[str, Any]:
         **status,
     }
     meta = {"name": KEY, "namespace": SPACE}
-    return {"kind": "GPULease", "metadata": meta, "spec": {"provider": "vast"}, "status": told}
+    spec = {"provider": "vast", "jobRef": {"name": "burst"}}
+    return {"kind": "GPULease", "metadata": meta, "spec": spec, "status": told}
 
 
 def job(**status: Any) -> dict[str, Any]:
@@ -85,6 +86,8 @@ def child(seen: Evidence) -> None:
 
 
 def spent(seen: Evidence) -> None:
+    add(entry(7, Event.CHARGED, usd="0.4900"))(seen)
+    shown(billedUSD="0.5000")(seen)
     seen.spent = {f"{SPACE}/burst": [0.1, 0.5, 0.2]}
 
 
@@ -127,6 +130,12 @@ def test_each_wrong_is_found(what: str):
     seen = good()
     spoil(seen)
     assert {words.split(":")[0] for words in verdict(seen, SPACE, beyond=False)} >= {word}
+
+
+def test_what_was_counted_until_the_proof_may_fall_to_what_the_market_took() -> None:
+    seen = good()
+    seen.spent = {f"{SPACE}/burst": [0.01, 0.05, 0.01]}
+    assert verdict(seen, SPACE, beyond=False) == []
 
 
 def test_a_proof_that_took_longer_explains_a_higher_charge():

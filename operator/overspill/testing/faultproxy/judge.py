@@ -172,7 +172,8 @@ def _untrue(seen: Evidence, job: Object) -> list[str]:
         found.append(f"I9: {meta['name']} observed a generation to come")
     is_home = job["spec"]["placement"]["burst"] == "Never"
     spent = [] if is_home else seen.spent.get(f"{meta['namespace']}/{meta['name']}", [])
-    mine = [x for x in seen.leases if x["spec"]["jobRef"]["uid"] == meta["uid"]]
+    near = _of(seen.leases, meta["namespace"])
+    mine = [x for x in near if x["spec"]["jobRef"]["name"] == meta["name"]]
     billed = ledger.billed(seen.entries)
     taken = float(sum(billed.get(x["metadata"]["name"], Decimal(0)) for x in mine))
     falls = [(a, b) for a, b in itertools.pairwise(spent) if b < min(a, taken) - FALL_USD]

@@ -142,7 +142,9 @@ class Pause:
 
 
 def is_stopped(operator: OperatorProcess) -> bool:
-    """Whether SIGSTOP has it."""
+    """Whether SIGSTOP has it. One that ended itself, too slow to renew, is not stopped."""
+    if not operator.running:
+        return False
     status = Path(f"/proc/{operator.pid}/stat").read_text()
     return status.rpartition(")")[2].split()[0] == "T"
 

@@ -105,7 +105,7 @@ def _second(stack: Stack) -> OperatorProcess:
 def _losses(place: Place, rounds: int = 3) -> list[Line]:
     """A node falls silent under a job; the other has room."""
     for name in NODES:
-        place.bed.nodes.add(name, gpus=1)
+        place.bed.nodes.add(name, gpus=8)  # what the old one leaves behind is not in the way
     lost, decided = [], []
     for _ in range(rounds):
         with place.stack.cluster.namespace("moments") as namespace:

@@ -107,7 +107,7 @@ async def test_a_version_the_server_has_forgotten_is_healed_by_a_list(
     await verbs.create(maps, labelled("new"))
     bed.apiserver.kill()
     bed.apiserver.start()
-    with caplog.at_level("INFO", logger="overspill.kube.informer"):
+    with caplog.at_level("INFO", logger="overspill.kube.following"):
         again = asyncio.create_task(informer.run())
         await until(lambda: sorted(informer.items()) == ["new", "stays"], 15)
     assert "too old resource version" in caplog.text

@@ -26,7 +26,7 @@ def stack(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]
 
 
 def test_a_job_runs_at_home_and_its_cost_is_known(stack: Stack, namespace: str) -> None:
-    stack.apply_job(namespace, "home", at_home(2))
+    stack.apply_job(namespace, "home", at_home(5))
     stack.until_phase(namespace, "home", "Complete")
     status = stack.job(namespace, "home")["status"]
     assert status["placement"]["place"] == "home/path-1"

@@ -122,7 +122,7 @@ class Lane:
         made = self.spec
         for where, what in tried.items():
             made = put(made, where, what.content)
-        if len(tried) == 1 and self.dice.random() < 0.1:
+        if len(tried) == 1 and value.word != "invalid" and self.dice.random() < 0.1:
             made = without(made, path)
         self.cluster.sent.update(tried.keys())
         is_edited = False

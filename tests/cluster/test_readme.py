@@ -57,7 +57,9 @@ def test_every_command_of_the_readme_works(
             if command.startswith("make "):
                 continue
             if command.startswith("kubectl overspill"):
-                until(lambda: "Complete" in bed.kubectl("get", "gpj", "-A"), "the end", 150)
+                until(
+                    lambda: "Complete" in bed.kubectl("get", "gpj", "-n", "team-a"), "the end", 150
+                )
             printed[command] = run(command, newcomer)
             if command.startswith("helm"):
                 token = bed.token_kubeconfig("overspill-system", "overspill")

@@ -56,7 +56,7 @@ class Size:
     proxy_cases: int = 12
     whole_sieve: bool = False
     transitions: int = 500
-    minutes: float = 4
+    minutes: float = 8
     """The transitions and the proxy's cases begin nothing after so many each."""
     is_timed: bool = False
     """Whether reaction times are taken, and the soak is run: nothing else should run then."""

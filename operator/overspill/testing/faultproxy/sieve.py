@@ -7,6 +7,7 @@ state and, restarted, is shown the lists of an earlier one; then it catches up. 
 end state and how often each market made and ended something.
 """
 
+import asyncio
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -125,15 +126,21 @@ class Striker:
         self._world, self._checkpoint, self._namespace = world, checkpoint, namespace
         self.snapshot: Snapshot | None = None
         self.has_struck = False
+        self._turn = asyncio.Lock()
 
     async def __call__(self, record: Record) -> None:
         """A record was committed; its writer has not heard of it yet."""
+        state = record.state
+        async with self._turn:  # a watch may tell the operator, who goes on during the snapshot
+            await self._look(record, state)
+
+    async def _look(self, record: Record, state: str) -> None:
         mine = (record.namespace, record.provider) == (self._namespace, self._checkpoint.market)
         if not mine or self.has_struck:
             return
-        if record.state == self._checkpoint.shown and self.snapshot is None:
+        if state == self._checkpoint.shown and self.snapshot is None:
             self.snapshot = await self._world.proxies.snapshot_now(API)
-        if record.state == self._checkpoint.died:
+        if state == self._checkpoint.died:
             self.has_struck = True
             self._world.operator.send(signal.SIGKILL)  # nothing, should it be dead already
 

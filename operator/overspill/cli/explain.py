@@ -157,10 +157,10 @@ def _promise(out: Console, sla: Mapping[str, Any] | None, now: datetime) -> None
     """Attained against promised; figures of a service as of the last write."""
     if not sla or not sla.get("promised"):
         return
-    parts = [f"promised {sla['promised']}"]
     word = sla.get("attained") or str(sla.get("outcome", "")).lower()
-    parts += [f"attained {word}"] if word else []
-    out.print("  ".join(parts))
+    if word or sla["promised"] != sla.get("className"):  # a class's bare name promises nothing
+        parts = [f"promised {sla['promised']}", *([f"attained {word}"] if word else [])]
+        out.print("  ".join(parts))
     lasts = [b for b in (sla.get("service") or {}).get("breaks") or [] if not b.get("endTime")]
     parts = [f"{b['standing'].lower()} for {times.age(b['startTime'], now)}" for b in lasts]
     parts += [f"left {sla['budgetRemaining']}"] if sla.get("budgetRemaining") else []

@@ -123,7 +123,6 @@ def test_a_missing_job_is_a_sentence(cluster: FakeCluster) -> None:
 @pytest.mark.parametrize(
     ("sla", "expected"),
     [
-        ({"promised": "standard"}, "promised standard"),
         (
             {"promised": "standard: finish-by", "outcome": "Open",
              "budgetRemaining": "3h20m of slack"},
@@ -143,10 +142,18 @@ def test_a_missing_job_is_a_sentence(cluster: FakeCluster) -> None:
             "down for 10m  left 31.2 min of 43.2 min in 30 days  as of 4m ago",
         ),
     ],
-    ids=["a class", "open", "kept", "a service that is down"],
+    ids=["open", "kept", "a service that is down"],
 )  # fmt: skip
 def test_attained_against_promised(
     cluster: FakeCluster, capsys: pytest.CaptureFixture[str], sla: dict[str, object], expected: str
 ) -> None:
     cluster.objects[Kind.JOB][0]["status"]["sla"] = sla
     assert f"\n{expected}\n" in shown(cluster, capsys)
+
+
+def test_where_nothing_is_promised_nothing_is_said_of_it(
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sla = {"promised": "standard", "className": "standard"}
+    cluster.objects[Kind.JOB][0]["status"]["sla"] = sla
+    assert "promised" not in shown(cluster, capsys)

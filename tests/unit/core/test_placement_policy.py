@@ -1,6 +1,5 @@
 """The learnt policy inside a plan: waiting, choosing by life, moving, the net, and its silence."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,8 +9,7 @@ import pytest
 from overspill.core.decision import Action, Decision
 from overspill.core.job import Job
 from overspill.core.offer import Offer
-from overspill.core.placement import plan
-from overspill.core.policy_past import STEP, Lived, Past, place_of, rooms_of
+from overspill.core.policy_past import Lived, Past, place_of
 from overspill.core.reasons import Reason
 from overspill.core.sla import SlaClass
 from overspill.core.vocabulary import CapacityType, FailbackPolicy, Fencing, LeaseState
@@ -23,15 +21,12 @@ from overspill.testing.placing import (
     make_job,
     make_lease,
     node,
-    rent,
     usd,
-    world,
 )
 
-HOME = frozenset({"home"})
-CLOUD = rent("c1", "10", provider="cloud", region="eu")
-SPOT = rent("s1", "2", provider="spots", capacity_type=CapacityType.SPOT)
-AWAY = replace(SPOT, unavailable_reason="none free")
+from . import two_places
+from .two_places import AWAY, CLOUD, SPOT, Shown, past, provider
+
 CLASS = SlaClass(
     "standard",
     is_default=True,
@@ -45,8 +40,6 @@ JOB = make_job(
     checkpoint=make_checkpoint(size_gib=usd(0), interval=6 * MINUTE),
 )
 
-Shown = Callable[[int], list[Offer]]
-
 
 def always(*offers: Offer) -> Shown:
     return lambda _step: list(offers)
@@ -57,30 +50,14 @@ def now_and_then(*steady: Offer, every: int = 12) -> Shown:
     return lambda step: [*steady, SPOT if step // every % 2 == 0 else AWAY]
 
 
-def past(shown: Shown, hours: int = 72) -> Past:
-    found, steps = Past(), int(hours * HOUR / STEP)
-    for step in range(-steps, 1):
-        found = found.looked(NOW + step * STEP, rooms_of(shown(step), HOME))
-    return found
-
-
 FLAPPING = past(now_and_then(CLOUD))
 BLINKING = past(now_and_then(CLOUD, every=1))
 STEADY = past(always(CLOUD, SPOT))
 
 
 def decided(job: Job, *offers: Offer, seen: Past, **changes: Any) -> Decision:
-    accounts = {
-        **world([], []).accounts,
-        "cloud": replace(world([], []).accounts["akash"], name="cloud"),
-    }
-    changes = {"accounts": accounts, "classes": {"standard": CLASS}, "past": seen, **changes}
-    (found,) = plan(world([job], offers, **changes), NOW)
-    return found
-
-
-def provider(found: Decision) -> str:
-    return found.offer.provider if found.offer else ""
+    changes = {"classes": {"standard": CLASS}, "past": seen, **changes}
+    return two_places.decided(job, *offers, **changes)
 
 
 def test_with_slack_it_waits_for_the_cheap_place_and_says_for_how_long() -> None:

@@ -12,8 +12,7 @@ from overspill.core.decision import Action, Decision
 from overspill.core.job import Job
 from overspill.core.jobstatus import Facts, status_document
 from overspill.core.offer import Offer
-from overspill.core.placement import plan
-from overspill.core.policy_past import STEP, Past, rooms_of
+from overspill.core.policy_past import Past
 from overspill.core.reasons import Reason
 from overspill.core.sla import Budget, SlaClass
 from overspill.core.vocabulary import CapacityType, LeaseState
@@ -24,15 +23,12 @@ from overspill.testing.placing import (
     make_checkpoint,
     make_job,
     make_lease,
-    rent,
     usd,
-    world,
 )
 
-ACCOUNTS = world([], []).accounts
-CLOUD = rent("c1", "10", provider="cloud", region="eu")
-SPOT = rent("s1", "2", provider="spots", capacity_type=CapacityType.SPOT)
-AWAY = replace(SPOT, unavailable_reason="none free")
+from . import two_places
+from .two_places import AWAY, CLOUD, SPOT, past, provider
+
 CLASS = SlaClass(
     "standard",
     is_default=True,
@@ -47,27 +43,17 @@ JOB = make_job(
 )
 
 
-def past(*dear: Offer, hours: int = 72) -> Past:
+def dearer(*dear: Offer) -> Past:
     """Both places always there; yesterday the reliable one cost as `dear` did."""
-    found, steps = Past(), int(hours * HOUR / STEP)
-    for step in range(-steps, 1):
-        shown = [SPOT, *(dear if dear and -200 < step < -100 else (CLOUD,))]
-        found = found.looked(NOW + step * STEP, rooms_of(shown, frozenset({"home"})))
-    return found
+    return past(lambda step: [SPOT, *(dear if dear and -200 < step < -100 else (CLOUD,))])
 
 
-STEADY = past()
+STEADY = dearer()
 
 
 def decided(job: Job, *offers: Offer, seen: Past = STEADY, **changes: Any) -> Decision:
-    accounts = {**ACCOUNTS, "cloud": replace(ACCOUNTS["akash"], name="cloud")}
-    changes = {"accounts": accounts, "classes": {"standard": CLASS}, "past": seen, **changes}
-    (found,) = plan(world([job], offers or (CLOUD, SPOT), **changes), NOW)
-    return found
-
-
-def chosen(found: Decision) -> str:
-    return found.offer.provider if found.offer else ""
+    changes = {"classes": {"standard": CLASS}, "past": seen, **changes}
+    return two_places.decided(job, *(offers or (CLOUD, SPOT)), **changes)
 
 
 def with_cap(amount: str, **changes: Any) -> Job:
@@ -81,12 +67,12 @@ def kept(found: Decision) -> str:
 
 def test_with_money_for_both_ways_the_cheap_place_is_taken() -> None:
     found = decided(with_cap("100"))
-    assert (chosen(found), kept(found), found.finish_at_risk) == ("spots", "", "")
+    assert (provider(found), kept(found), found.finish_at_risk) == ("spots", "", "")
 
 
 def test_where_a_loss_could_cost_the_finish_the_reliable_place_is_taken_and_says_why() -> None:
     found = decided(with_cap("86"))
-    assert chosen(found) == "cloud"
+    assert provider(found) == "cloud"
     assert kept(found) == (
         "a loss there could cost 2.12 USD, and up to 85.15 USD are kept to finish at cloud/c1 in "
         "time; 86.00 USD may be spent"
@@ -95,36 +81,36 @@ def test_where_a_loss_could_cost_the_finish_the_reliable_place_is_taken_and_says
 
 def test_without_checkpoints_a_loss_costs_everything_so_both_must_be_paid() -> None:
     bare = replace(JOB, checkpoint=None)
-    assert chosen(decided(replace(bare, max_total_usd=usd("100")))) == "cloud"
-    assert chosen(decided(replace(bare, max_total_usd=usd("103")))) == "spots"
+    assert provider(decided(replace(bare, max_total_usd=usd("100")))) == "cloud"
+    assert provider(decided(replace(bare, max_total_usd=usd("103")))) == "spots"
 
 
 def test_the_highest_price_of_the_week_counts() -> None:
-    dear = past(replace(CLOUD, price_usd_per_hour=usd(15)))
-    assert chosen(decided(with_cap("100"))) == "spots"
+    dear = dearer(replace(CLOUD, price_usd_per_hour=usd(15)))
+    assert provider(decided(with_cap("100"))) == "spots"
     found = decided(with_cap("100"), seen=dear)
-    assert chosen(found) == "cloud"
+    assert provider(found) == "cloud"
     assert "up to 127.72 USD are kept" in kept(found)
-    assert chosen(decided(with_cap("131"), seen=dear)) == "spots"
+    assert provider(decided(with_cap("131"), seen=dear)) == "spots"
 
 
 def test_a_place_that_would_be_refused_is_not_waited_for() -> None:
     found = decided(with_cap("86"), CLOUD, AWAY)
-    assert (found.action, chosen(found)) == (Action.PLACE, "cloud")
+    assert (found.action, provider(found)) == (Action.PLACE, "cloud")
     assert kept(found)
 
 
 def test_what_the_namespace_has_left_is_the_money_there_is() -> None:
     budget = Budget("team", "gpu", usd(86))
     found = decided(with_cap("1000"), budgets=(budget,))
-    assert chosen(found) == "cloud"
+    assert provider(found) == "cloud"
     assert "86.00 USD may be spent" in kept(found)
 
 
 def test_a_cap_below_the_reliable_way_leaves_luck_and_says_so() -> None:
     job = with_cap("60")
     found = decided(job)
-    assert chosen(found) == "spots"
+    assert provider(found) == "spots"
     assert found.finish_at_risk == (
         "finishing at cloud/c1 costs 83.48 USD with its reserve, 60.00 USD may be spent: the "
         "finish-by depends on a cheaper place"
@@ -162,7 +148,7 @@ def test_nothing_is_kept_with(case: str) -> None:
 
 def test_no_reliable_place_nothing_to_keep_for() -> None:
     found = decided(with_cap("86"), SPOT)
-    assert (chosen(found), kept(found), found.finish_at_risk) == ("spots", "", "")
+    assert (provider(found), kept(found), found.finish_at_risk) == ("spots", "", "")
 
 
 def test_what_runs_is_not_stopped_for_it() -> None:
@@ -184,7 +170,7 @@ def test_however_often_it_loses_the_finish_can_always_be_paid(seed: int) -> None
         found = decided(job, now_and_then(dice), CLOUD)
         assert found.action is Action.PLACE, found.message
         assert not found.finish_at_risk
-        if chosen(found) == "cloud":
+        if provider(found) == "cloud":
             break
         spots += 1
         ran_h = Decimal(str(round(dice.uniform(0, 3), 3)))

@@ -9,6 +9,7 @@ import pytest
 
 from overspill.core import transition
 from overspill.core.job import Job
+from overspill.core.lease import Lease
 from overspill.core.placement import plan
 from overspill.core.vocabulary import LeaseState, Phase, Workload
 from overspill.engine.memory import Memory
@@ -148,14 +149,20 @@ async def test_a_finish_by_that_passes_while_nothing_else_happens_is_told(world:
     assert outcomes == ["Open", "Broken"]
 
 
-async def test_the_figures_of_a_service_are_written_once_a_period_and_only_when_they_change(
-    world: World,
-) -> None:
+async def running_service(world: World) -> tuple[Job, Lease]:
+    """A service that runs, and of which that was told."""
     thing = job(world, workload=Workload.INFERENCE)
     lease = make_lease(thing, rent("a1"), LeaseState.ACTIVE)
     world.put(thing, lease)
     world.sees(lease, Phase.RUNNING)
     await told(world, thing)
+    return thing, lease
+
+
+async def test_the_figures_of_a_service_are_written_once_a_period_and_only_when_they_change(
+    world: World,
+) -> None:
+    thing, lease = await running_service(world)
     for _ in range(9):
         world.clock.advance(900)
         await told(world, thing)
@@ -174,11 +181,7 @@ async def test_the_figures_of_a_service_are_written_once_a_period_and_only_when_
 async def test_a_restarted_operator_tells_nothing_of_a_service_it_has_not_looked_at(
     world: World,
 ) -> None:
-    thing = job(world, workload=Workload.INFERENCE)
-    lease = make_lease(thing, rent("a1"), LeaseState.ACTIVE)
-    world.put(thing, lease)
-    world.sees(lease, Phase.RUNNING)
-    await told(world, thing)
+    thing, _ = await running_service(world)
     world.engine.memory = Memory()
     world.clock.advance(600)
     await told(world, thing)

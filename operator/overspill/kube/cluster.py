@@ -150,11 +150,10 @@ class KubeCluster:
         try:
             obj = await self._verbs.get(item(kind, namespace, name))
         except Gone:
-            obj = None
-        if known is not None and (obj is None or obj["metadata"]["uid"] != known.uid):
-            self._store.note_deleted(kind, known.uid)
-        if obj is not None:
-            self._store.note_write(kind, obj)
+            if known is not None:
+                self._store.note_deleted(kind, known.uid)
+            return None
+        self._store.note_write(kind, obj)
         return obj
 
     async def _plan(self, lease: Lease) -> Lease:

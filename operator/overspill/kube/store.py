@@ -43,6 +43,8 @@ class Store:
 
     def __init__(self) -> None:
         self._entries: dict[Kind, dict[str, Entry]] = {kind: {} for kind in Kind}
+        self._uids: dict[Kind, dict[tuple[str, str], str]] = {kind: {} for kind in Kind}
+        """By namespace and name."""
         self._listed_at: dict[Kind, int] = {}
         self._eras: dict[Kind, int] = dict.fromkeys(Kind, 0)
         self._tombstones: OrderedDict[str, None] = OrderedDict()
@@ -117,9 +119,8 @@ class Store:
         return self._entries[kind].get(uid)
 
     def find(self, kind: Kind, namespace: str, name: str) -> Entry | None:
-        """What is known of one object by its name; for the kinds of which there are few."""
-        entries = self._entries[kind].values()
-        return next((e for e in entries if (e.namespace, e.name) == (namespace, name)), None)
+        """What is known of one object by its name."""
+        return self._entries[kind].get(self._uids[kind].get((namespace, name), ""))
 
     def view(self) -> View:
         """The content as core values: jobs and leases by uid, accounts and classes by name."""
@@ -133,17 +134,31 @@ class Store:
         if uid in self._tombstones or (known is not None and known.version >= version):
             return False
         before = known.value if known is not None else None
-        entry = self._entries[kind][uid] = _entry(kind, obj, before)
+        entry = _entry(kind, obj, before)
+        if not self._is_newest_of_its_name(entry):
+            return False
+        self._entries[kind][uid] = entry
+        self._uids[kind][entry.namespace, entry.name] = uid
         self._show(kind, uid, entry)
         self._changed(kind, uid)
         return True
+
+    def _is_newest_of_its_name(self, entry: Entry) -> bool:
+        """Of two objects with one name the older is gone, whether its deletion was heard or not."""
+        other = self.find(entry.kind, entry.namespace, entry.name)
+        if other is None or other.uid == entry.uid:
+            return True
+        self._forget(entry.kind, min(entry, other, key=lambda one: one.version).uid)
+        return other.version < entry.version
 
     def _forget(self, kind: Kind, uid: str) -> bool:
         self._tombstones[uid] = None
         if len(self._tombstones) > MAX_TOMBSTONES:
             self._tombstones.popitem(last=False)
-        if self._entries[kind].pop(uid, None) is None:
+        known = self._entries[kind].pop(uid, None)
+        if known is None:
             return False
+        del self._uids[kind][known.namespace, known.name]
         self._show(kind, uid, None)
         self._changed(kind, uid)
         return True
@@ -152,6 +167,7 @@ class Store:
         self._eras[kind] += 1
         del self._listed_at[kind]  # not synced until the new list is complete
         forgotten, self._entries[kind] = self._entries[kind], {}
+        self._uids[kind].clear()
         self._tombstones.clear()
         for uid in forgotten:
             self._show(kind, uid, None)

@@ -8,15 +8,15 @@ import pytest
 from prometheus_client import REGISTRY
 
 from overspill.core.errors import LeaseNotFound, ProviderError, Unavailable
-from overspill.core.lease import Closing, Handle, Lease, Permit
+from overspill.core.lease import Handle, Lease
 from overspill.core.snapshot import ProviderAccount
-from overspill.core.vocabulary import ClosingReason, LeaseState, ProviderType
+from overspill.core.vocabulary import LeaseState, ProviderType
 from overspill.engine.closing import end_lease, release
 from overspill.ports import DeleteLease, ReleaseLease
 from overspill.testing.market import FakeMarket, Held, Lies
 from overspill.testing.placing import NOW, make_job, make_lease, rent
 
-from .world import World
+from .world import World, closing
 
 JOB = make_job()
 WAIT_S = 80.0
@@ -29,17 +29,6 @@ async def market(world: World) -> FakeMarket:
     world.providers["akash"] = found
     await world.knows(ProviderAccount("akash", ProviderType.AKASH, is_held=True))
     return found
-
-
-def closing(world: World, **changes: object) -> Lease:
-    lease = replace(
-        make_lease(JOB, rent("a1"), LeaseState.CLOSING),
-        permit=Permit(1, "a", 1, NOW, NOW),
-        handle=Handle("gl-train-1", "42"),
-        closing=Closing(ClosingReason.SUSPENDED, NOW),
-    )
-    world.put(JOB, replace(lease, **changes))  # type: ignore[arg-type]
-    return lease
 
 
 async def step(world: World) -> Lease:

@@ -7,30 +7,20 @@ import pytest
 from prometheus_client import REGISTRY
 
 from overspill.core.errors import AuthRejected
-from overspill.core.lease import ABSENT, Closing, Handle, Lease, Permit
+from overspill.core.lease import ABSENT, Lease
 from overspill.core.reasons import Reason
 from overspill.core.snapshot import ProviderAccount
-from overspill.core.vocabulary import ClosingReason, LeaseState, Phase, ProviderType
+from overspill.core.vocabulary import LeaseState, Phase, ProviderType
 from overspill.engine.care import care_for
 from overspill.engine.closing import end_lease
 from overspill.engine.stranded import note_count, what_to_do
 from overspill.testing.market import FakeMarket, Held
 from overspill.testing.placing import NOW, make_job, make_lease, rent
 
-from .world import World
+from .world import World, closing
 
 JOB = make_job()
 ACCOUNT = ProviderAccount("akash", ProviderType.AKASH, is_held=True)
-
-
-def closing(world: World, **changes: object) -> None:
-    lease = replace(
-        make_lease(JOB, rent("a1"), LeaseState.CLOSING),
-        permit=Permit(1, "a", 1, NOW, NOW),
-        handle=Handle("gl-train-1", "42"),
-        closing=Closing(ClosingReason.SUSPENDED, NOW),
-    )
-    world.put(JOB, replace(lease, **changes))  # type: ignore[arg-type]
 
 
 async def ended(world: World) -> Lease:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from overspill.core.job import Job
-from overspill.core.lease import Lease
+from overspill.core.lease import Closing, Handle, Lease, Permit
 from overspill.core.observation import Observation
 from overspill.core.sla import Budget, SlaClass
 from overspill.core.snapshot import ProviderAccount
-from overspill.core.vocabulary import Phase
+from overspill.core.vocabulary import ClosingReason, LeaseState, Phase
 from overspill.engine.accounts import Accounts
 from overspill.engine.context import Engine
 from overspill.engine.gate import EffectGate, GatedCluster
@@ -28,6 +28,7 @@ from overspill.ports import (
 from overspill.serve.book import Event, ReportBook, Told
 from overspill.settings import Settings
 from overspill.testing.clock import ManualClock
+from overspill.testing.placing import NOW, make_job, make_lease, rent
 from overspill.testing.simulation import CLUSTER_ID, Leader, NoHome
 
 
@@ -157,6 +158,19 @@ class World:
 
     async def _no_secret(self, namespace: str, name: str) -> None:
         return None
+
+
+def closing(world: World, **changes: Any) -> Lease:
+    """A suspended job's lease on its way out, with its permit and its market's id."""
+    job = make_job()
+    lease = replace(
+        make_lease(job, rent("a1"), LeaseState.CLOSING),
+        permit=Permit(1, "a", 1, NOW, NOW),
+        handle=Handle("gl-train-1", "42"),
+        closing=Closing(ClosingReason.SUSPENDED, NOW),
+    )
+    world.put(job, replace(lease, **changes))
+    return lease
 
 
 def _budget(change: BudgetStatus) -> dict[str, Any]:

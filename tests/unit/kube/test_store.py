@@ -42,6 +42,20 @@ def test_a_recreated_object_is_another_one(store: Store):
     assert list(store.view().jobs) == ["b"]
 
 
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")], ids="-".join)
+def test_of_two_objects_with_one_name_the_older_is_gone_although_nobody_said_so(
+    store: Store, order: tuple[str, str]
+):
+    made = {"a": job("a", 7), "b": stored(job_json("job-a"), "b", 9)}
+    for uid in order:
+        store.put(Kind.JOB, made[uid])
+    assert list(store.view().jobs) == ["b"]
+    assert not store.put(Kind.JOB, job("a", 8))
+    found = store.find(Kind.JOB, made["b"]["metadata"]["namespace"], "job-a")
+    assert found is not None
+    assert found.uid == "b"
+
+
 def test_a_version_with_more_digits_is_newer(store: Store):
     store.put(Kind.JOB, job("a", 99))
     assert store.put(Kind.JOB, job("a", 100))

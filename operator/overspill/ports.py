@@ -432,6 +432,9 @@ class HomeView(Protocol):
     def pods_of(self, lease: str) -> Sequence[PodState]:
         """Our own pods of one lease, by its name; asked at every look at a child."""
 
+    async def fetch_pods_of(self, lease: str) -> Sequence[PodState]:
+        """The same, read anew from the API server (a quorum LIST), for when the view is behind."""
+
     def heartbeat_age_s(self, node: str) -> float | None:
         """Seconds since the node's Lease last moved, on our monotonic clock; None: never seen."""
 

@@ -142,7 +142,13 @@ async def test_a_failing_command_is_told_with_its_exit_code(
     failed = await home.reaches(handle, Phase.FAILED)
 
     assert failed.exit_code == 42
-    job = await home.verbs.get(f"/apis/batch/v1/namespaces/{namespace}/jobs/{handle.key}")
+    path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{handle.key}"
+
+    async def is_counted() -> bool:
+        return "failed" in (await home.verbs.get(path))["status"]
+
+    await home.eventually("the Job's own count of it", is_counted)
+    job = await home.verbs.get(path)
     assert job["status"]["failed"] == 1, "it was not tried again by the Job"
 
 

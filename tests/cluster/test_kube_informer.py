@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -30,9 +30,8 @@ def maps(namespace: str) -> str:
     return f"/api/v1/namespaces/{namespace}/configmaps"
 
 
-@pytest.fixture
-async def names(verbs: Verbs, maps: str) -> AsyncIterator[Informer[str]]:
-    source = Source(maps, {"labelSelector": "mine"}, watch_s=3, backoff_last_s=2)
+@asynccontextmanager
+async def followed(verbs: Verbs, source: Source) -> AsyncIterator[Informer[str]]:
     informer = Informer(verbs, SystemClock(), source, lambda obj: str(obj["metadata"]["name"]))
     task = asyncio.create_task(informer.run())
     await until(lambda: informer.synced)
@@ -41,22 +40,42 @@ async def names(verbs: Verbs, maps: str) -> AsyncIterator[Informer[str]]:
     await asyncio.gather(task, return_exceptions=True)
 
 
+@pytest.fixture
+async def names(verbs: Verbs, maps: str) -> AsyncIterator[Informer[str]]:
+    source = Source(maps, {"labelSelector": "mine"}, watch_s=3, backoff_last_s=2)
+    async with followed(verbs, source) as informer:
+        yield informer
+
+
+@pytest.fixture
+async def by_events(verbs: Verbs, maps: str) -> AsyncIterator[Informer[str]]:
+    """One whose next LIST is minutes away: what it learns, a watch told it."""
+    async with followed(verbs, Source(maps, {"labelSelector": "mine"}, watch_s=600)) as informer:
+        yield informer
+
+
+@pytest.fixture
+async def node(bed: Bed, namespace: str) -> AsyncIterator[str]:
+    yield await asyncio.to_thread(bed.nodes.add, f"n-{namespace}", 8)
+    await asyncio.to_thread(bed.nodes.delete, f"n-{namespace}")
+
+
 def labelled(name: str) -> dict:
     return {"metadata": {"name": name, "labels": {"mine": "yes"}}}
 
 
-async def test_an_event_is_seen_at_once(verbs: Verbs, maps: str, names: Informer[str]):
+async def test_an_event_is_seen_at_once(verbs: Verbs, maps: str, by_events: Informer[str]):
     await verbs.create(maps, labelled("a"))
-    assert await until(lambda: names.items() == ["a"]) < 1
+    await until(lambda: by_events.items() == ["a"])
     await verbs.delete(f"{maps}/a")
-    assert await until(lambda: names.items() == []) < 1
+    await until(lambda: by_events.items() == [])
 
 
-async def test_losing_the_label_is_leaving(verbs: Verbs, maps: str, names: Informer[str]):
+async def test_losing_the_label_is_leaving(verbs: Verbs, maps: str, by_events: Informer[str]):
     await verbs.create(maps, labelled("a"))
-    await until(lambda: names.items() == ["a"])
+    await until(lambda: by_events.items() == ["a"])
     await verbs.patch(f"{maps}/a", {"metadata": {"labels": {"mine": None}}})
-    assert await until(lambda: names.items() == []) < 1
+    await until(lambda: by_events.items() == [])
 
 
 async def test_watches_end_and_begin_without_a_loss(verbs: Verbs, maps: str, names: Informer[str]):
@@ -64,7 +83,7 @@ async def test_watches_end_and_begin_without_a_loss(verbs: Verbs, maps: str, nam
         await verbs.create(maps, labelled(f"m-{number}"))
         await asyncio.sleep(0.2)
     await until(lambda: len(names.items()) == 40)
-    assert names.last_event_age_s < 4
+    await until(lambda: names.last_event_age_s < 3)
 
 
 async def test_what_happens_while_the_server_restarts_is_seen(
@@ -78,17 +97,17 @@ async def test_what_happens_while_the_server_restarts_is_seen(
     bed.apiserver.start()
     await verbs.delete(f"{maps}/before")
     await verbs.create(maps, labelled("after"))
-    await until(lambda: sorted(names.items()) == ["after", "stays"], 10)
+    await until(lambda: sorted(names.items()) == ["after", "stays"])
 
 
 async def test_a_frozen_server_is_noticed_and_followed_again(
     bed: Bed, verbs: Verbs, maps: str, names: Informer[str]
 ):
     bed.apiserver.pause()
-    await until(lambda: names.last_event_age_s > 5, 10)
+    await until(lambda: names.last_event_age_s > 5)
     bed.apiserver.resume()
     await verbs.create(maps, labelled("after"))
-    await until(lambda: names.items() == ["after"], 15)
+    await until(lambda: names.items() == ["after"])
 
 
 async def test_a_version_the_server_has_forgotten_is_healed_by_a_list(
@@ -109,7 +128,7 @@ async def test_a_version_the_server_has_forgotten_is_healed_by_a_list(
     bed.apiserver.start()
     with caplog.at_level("INFO", logger="overspill.kube.following"):
         again = asyncio.create_task(informer.run())
-        await until(lambda: sorted(informer.items()) == ["new", "stays"], 15)
+        await until(lambda: sorted(informer.items()) == ["new", "stays"])
     assert "too old resource version" in caplog.text
     again.cancel()
     await asyncio.gather(again, return_exceptions=True)
@@ -134,8 +153,9 @@ def gpu_pod(name: str, namespace: str, **labels: str) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
 
 
-async def test_home_sees_nodes_pods_and_a_silent_death(bed: Bed, home: KubeHome, namespace: str):
-    node = await asyncio.to_thread(bed.nodes.add, f"n-{namespace}", 8)
+async def test_home_sees_nodes_pods_and_a_silent_death(
+    bed: Bed, home: KubeHome, namespace: str, node: str
+):
     await until(lambda: any(n.name == node for n in home.nodes()))
     (seen,) = [n for n in home.nodes() if n.name == node]
     assert seen.allocatable["nvidia.com/gpu"] == "8"
@@ -153,25 +173,19 @@ async def test_home_sees_nodes_pods_and_a_silent_death(bed: Bed, home: KubeHome,
     assert pods()["ours"].bound_at is not None
     await until(lambda: home.heartbeat_age_s(node) is not None)
     await asyncio.to_thread(bed.nodes.lose, node)
-    died = time.monotonic()
-    await until(lambda: (home.heartbeat_age_s(node) or 0) >= 20, 40)
-    assert time.monotonic() - died < 25
+    await until(lambda: (home.heartbeat_age_s(node) or 0) >= 20)
     assert not home.is_stale()
     await asyncio.to_thread(bed.nodes.delete, node)
     await until(lambda: all(n.name != node for n in home.nodes()))
 
 
-async def test_an_outage_makes_the_view_stale_and_no_node_old(
-    bed: Bed, home: KubeHome, namespace: str
-):
-    node = await asyncio.to_thread(bed.nodes.add, f"n-{namespace}", 1)
+async def test_an_outage_makes_the_view_stale_and_no_node_old(bed: Bed, home: KubeHome, node: str):
     await until(lambda: home.heartbeat_age_s(node) is not None)
     bed.apiserver.pause()
-    await until(home.is_stale, 10)
+    await until(home.is_stale)
     await asyncio.sleep(5)
     bed.apiserver.resume()
-    await until(lambda: not home.is_stale(), 30)
+    await until(lambda: not home.is_stale())
     age = home.heartbeat_age_s(node)
     assert age is not None
-    assert age < 3
-    await asyncio.to_thread(bed.nodes.delete, node)
+    assert age < 6, "the outage of more than eight seconds is not the node's"

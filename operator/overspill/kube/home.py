@@ -38,6 +38,7 @@ class KubeHome:
 
     def __init__(self, wire: Wire, clock: Clock, options: HomeOptions | None = None) -> None:
         self._options = options or HomeOptions()
+        self._wire = wire
         self._nodes = self._informer(wire, clock, NODES, self._node_params(), read_node)
         ours = {"labelSelector": LEASE_LABEL}
         self._ours = self._informer(wire, clock, PODS, ours, read_pod)
@@ -74,6 +75,11 @@ class KubeHome:
     def pods_of(self, lease: str) -> Sequence[PodState]:
         """Our own pods of one lease."""
         return list(self._by_lease.get(lease, {}).values())
+
+    async def fetch_pods_of(self, lease: str) -> Sequence[PodState]:
+        """The same from a quorum LIST, whatever the watch has brought so far."""
+        selector = {"labelSelector": f"{LEASE_LABEL}={lease}"}
+        return [read_pod(obj) for obj in await self._wire.list_all(PODS, selector)]
 
     def heartbeat_age_s(self, node: str) -> float | None:
         """Seconds since the node's Lease last moved, on our monotonic clock; None: never seen."""

@@ -12,7 +12,7 @@ This only observes; whether many losses at once are believed is the engine's to 
 
 import asyncio
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
@@ -60,6 +60,7 @@ from overspill.providers.in_cluster_observe import (
     by_job,
     by_pods,
     handle_of,
+    is_behind,
     without_job,
 )
 from overspill.providers.in_cluster_offers import holds_by_node, home_offers
@@ -181,6 +182,8 @@ class InCluster:
         # What decides over life and death is read fresh; waiting children share one LIST.
         job = await (self._fresh_job(child) if sight.pods else self._listed_job(child))
         found = by_job(child, job, sight) if job is not None else without_job(sight)
+        if job is not None and found is not None and is_behind(found):
+            found = by_job(child, job, await self._fresh_sight(child, sight))
         if found is not None:
             return found
         self._memory.forget(child.key)
@@ -232,6 +235,15 @@ class InCluster:
             is_stale=self._home.is_stale(),
             now=self._clock.now(),
         )
+
+    async def _fresh_sight(self, child: Child, sight: Sight) -> Sight:
+        """The Job tells of its end before our watch of pods does: its exit code and what it cost
+        are on the pods."""
+        try:
+            pods = await self._home.fetch_pods_of(child.key)
+        except OverspillError as error:
+            raise self._unavailable("observing the pods of", child.key) from error
+        return replace(sight, pods=[p for p in pods if p.namespace == child.namespace])
 
     async def _existing(self, path: str, request: OpenRequest) -> dict[str, Any]:
         """The Job that already has the name: ours from an earlier POST, or a stranger's."""

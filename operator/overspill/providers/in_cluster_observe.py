@@ -113,6 +113,11 @@ def _unfinished(child: Child, job: Mapping[str, Any], sight: Sight) -> Observati
     return _seen(Phase.PENDING, sight, "NoPods", "the Job has no pod yet; see its events")
 
 
+def is_behind(seen: Observation) -> bool:
+    """Whether the Job ended and no pod in view tells since when it ran, or how it ended."""
+    return seen.phase in (Phase.SUCCEEDED, Phase.FAILED) and seen.bound_at is None
+
+
 def without_job(sight: Sight) -> Observation | None:
     """What is left when the API server knows no such Job: its pods, or nothing at all (None)."""
     if sight.is_stale:

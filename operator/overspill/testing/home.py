@@ -33,6 +33,7 @@ class FakeHome:
     pod_list: list[PodState] = field(default_factory=list)
     ages: dict[str, float] = field(default_factory=dict)
     stale: bool = False
+    unseen: list[PodState] = field(default_factory=list)
 
     def nodes(self) -> Sequence[NodeState]:
         """The nodes put there."""
@@ -45,6 +46,11 @@ class FakeHome:
     def pods_of(self, lease: str) -> Sequence[PodState]:
         """Those of them that carry the lease's label."""
         return [pod for pod in self.pod_list if pod.labels.get("overspill.dev/lease") == lease]
+
+    async def fetch_pods_of(self, lease: str) -> Sequence[PodState]:
+        """Those of `pod_list`, and of `unseen`, which the view has not heard of yet."""
+        found = [*self.pod_list, *self.unseen]
+        return [pod for pod in found if pod.labels.get("overspill.dev/lease") == lease]
 
     def heartbeat_age_s(self, node: str) -> float | None:
         """What `ages` says."""

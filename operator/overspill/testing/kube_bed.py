@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from overspill.testing.bed import Cluster
+from overspill.testing.bed.waiting import PATIENCE
 
 CRDS = Path(__file__).resolve().parents[3] / "crds"
 
@@ -16,11 +17,11 @@ def install_crds(cluster: Cluster) -> None:
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRDS))
 
 
-async def until(claim: Callable[[], bool], seconds: float = 20.0) -> float:
-    """Waits until `claim` holds; returns how long that took, or fails."""
+async def until(claim: Callable[[], bool], seconds: float = 30.0) -> float:
+    """Waits until `claim` holds; returns how long that took, or fails. See `waiting.PATIENCE`."""
     started = time.monotonic()
     while not claim():
-        if time.monotonic() - started > seconds:
-            raise AssertionError(f"not within {seconds:g} s")
+        if time.monotonic() - started > seconds * PATIENCE:
+            raise AssertionError(f"not within {seconds * PATIENCE:g} s")
         await asyncio.sleep(0.02)
     return time.monotonic() - started

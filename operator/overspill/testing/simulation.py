@@ -54,6 +54,10 @@ class NoHome:
         """None."""
         return ()
 
+    async def fetch_pods_of(self, lease: str) -> Sequence[PodState]:
+        """None."""
+        return ()
+
     def heartbeat_age_s(self, node: str) -> float | None:
         """Never seen."""
         return None

@@ -300,3 +300,21 @@ async def test_pods_of_other_leases_and_namespaces_do_not_count() -> None:
     seen = await place.see(pod_of("gl-other"), pod_of(KEY, namespace="team-b"))
 
     assert (seen.phase, seen.reason) == (Phase.PENDING, "NoPods")
+
+
+@pytest.mark.parametrize(
+    ("kind", "phase", "exit_code"),
+    [("Complete", Phase.SUCCEEDED, 0), ("Failed", Phase.FAILED, 42)],
+)
+async def test_a_job_that_ended_before_its_pods_came_into_view(
+    kind: str, phase: Phase, exit_code: int
+) -> None:
+    """Without the pods it would have cost nothing, and 42 would have been no exit code at all."""
+    place = await Place().opened()
+    ended = NOON + timedelta(seconds=9)
+    pod = pod_of(KEY, phase=phase.value, exit_code=exit_code, finished_at=ended)
+    place.home.unseen = [pod, replace(pod, namespace="another", uid="x", exit_code=1)]
+    await place.job(status=condition(kind))
+    seen = await place.see()
+    assert (seen.phase, seen.exit_code) == (phase, exit_code)
+    assert (seen.bound_at, seen.ends_at) == (NOON, ended)

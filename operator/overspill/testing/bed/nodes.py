@@ -73,7 +73,7 @@ class Nodes:
 
     def delete(self, name: str) -> None:
         """The machine is gone for good, as after a reclaim: the Node object goes too."""
-        self._cluster.kubectl("delete", "node", name, "--wait=true")
+        self._cluster.kubectl("delete", "node", name, "--wait=true", "--ignore-not-found")
 
     def set_gpus(self, name: str, count: int, *, capacity: bool = False) -> None:
         """Let the device plugin report `count` healthy GPUs; capacity stays unless told."""

@@ -4,12 +4,12 @@ The docstrings here are binding. Adapters (`providers/`) and the Kubernetes side
 implement these; the engine knows nothing else of the world.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from overspill.core.job import Job
 from overspill.core.lease import Handle, Lease
@@ -19,6 +19,8 @@ from overspill.core.sla import Budget, SlaClass
 from overspill.core.snapshot import ProviderAccount
 from overspill.core.workload import PortableWorkload
 from overspill.core.worst_case import NO_END, Ending
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -207,7 +209,16 @@ class KubeVerbs(Protocol):
     async def list_all(
         self, path: str, params: Mapping[str, str] | None = None
     ) -> list[dict[str, Any]]:
-        """A complete quorum LIST, all pages of 500, or an error."""
+        """A complete quorum LIST, all pages, or an error."""
+
+    async def list_kept(
+        self,
+        path: str,
+        keep: Callable[[dict[str, Any]], T],
+        params: Mapping[str, str] | None = None,
+    ) -> list[T]:
+        """The same, of which only what `keep` makes of each object stays, page by page: thousands
+        of raw objects at once would be most of the memory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,8 +94,9 @@ class KubeCluster:
         A lease that cannot be read is an error too: without it the sweep would take what it
         holds at the market for an orphan.
         """
-        listed = await self._verbs.list_all(collection(Kind.LEASE))
-        return [_readable(mapping.read_lease, obj) for obj in listed]
+        return await self._verbs.list_kept(
+            collection(Kind.LEASE), lambda obj: _readable(mapping.read_lease, obj)
+        )
 
     async def record(self, change: Change) -> Lease | None:
         """Applies one change on the version it was decided on."""

@@ -7,6 +7,7 @@ look after an outage of the API server would find every node long dead. Run by `
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 from overspill.core.errors import OverspillError
 from overspill.kube.resources import NODE_LEASES
@@ -56,11 +57,10 @@ class Heartbeats:
 
     async def poll(self) -> None:
         """One look at every node's Lease."""
-        listed = await self._verbs.list_all(NODE_LEASES)
+        seen = dict(await self._verbs.list_kept(NODE_LEASES, _renewed))
         now = self._clock.monotonic()
         if self.is_blind():
             self._beats.clear()
-        seen = {str(obj["metadata"]["name"]): _renewed(obj) for obj in listed}
         self._beats = {name: self._beat(name, renewed, now) for name, renewed in seen.items()}
         self._polled_at = now
 
@@ -69,6 +69,7 @@ class Heartbeats:
         return known if known and known.renewed == renewed else _Beat(renewed, now)
 
 
-def _renewed(obj: dict[str, object]) -> str:
+def _renewed(obj: dict[str, Any]) -> tuple[str, str]:
     spec = obj.get("spec")
-    return str(spec.get("renewTime")) if isinstance(spec, dict) else ""
+    renewed = str(spec.get("renewTime")) if isinstance(spec, dict) else ""
+    return str(obj["metadata"]["name"]), renewed

@@ -79,7 +79,7 @@ class KubeHome:
     async def fetch_pods_of(self, lease: str) -> Sequence[PodState]:
         """The same from a quorum LIST, whatever the watch has brought so far."""
         selector = {"labelSelector": f"{LEASE_LABEL}={lease}"}
-        return [read_pod(obj) for obj in await self._wire.list_all(PODS, selector)]
+        return await self._wire.list_kept(PODS, read_pod, selector)
 
     def heartbeat_age_s(self, node: str) -> float | None:
         """Seconds since the node's Lease last moved, on our monotonic clock; None: never seen."""

@@ -6,10 +6,10 @@ pool hides behind it. `connect` is called by `app.py`, the CLI and the test bed.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -22,7 +22,11 @@ from overspill.kube.wire import DEFAULT_LIMITS, Listing, WatchLimits
 
 __all__ = ["Refused", "Verbs", "connect"]
 
-PAGE = 500
+T = TypeVar("T")
+
+PAGE = 200
+"""Objects at a time: a page of GPUJobs is a megabyte of text and ten as objects, and reading it
+holds everything else up."""
 DEADLINE_S = 10.0
 MAX_BODY = 128 * 1024 * 1024
 MAX_EVENT = 16 * 1024 * 1024
@@ -73,8 +77,21 @@ class Verbs:
     async def list_all(
         self, path: str, params: Mapping[str, str] | None = None
     ) -> list[dict[str, Any]]:
-        """A complete quorum LIST, all pages of 500, or an error."""
+        """A complete quorum LIST, all pages, or an error."""
         return (await self.list_consistent(path, params)).items
+
+    async def list_kept(
+        self,
+        path: str,
+        keep: Callable[[dict[str, Any]], T],
+        params: Mapping[str, str] | None = None,
+    ) -> list[T]:
+        """The same, of which only what `keep` makes of each object stays, page by page."""
+        kept: list[T] = []
+        async with aclosing(self.list_pages(path, params)) as pages:
+            async for page in pages:
+                kept.extend(map(keep, page.items))
+        return kept
 
     async def list_consistent(self, path: str, params: Mapping[str, str] | None = None) -> Listing:
         """Every page of a quorum LIST at one resourceVersion, or an error."""

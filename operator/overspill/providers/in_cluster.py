@@ -307,12 +307,12 @@ class InCluster:
     async def _list_jobs(self) -> dict[str, dict[str, Any]]:
         asked_at = self._clock.monotonic()
         try:
-            items = await self._verbs.list_all(
-                "/apis/batch/v1/jobs", {"labelSelector": self._selector}
+            jobs = await self._verbs.list_kept(
+                "/apis/batch/v1/jobs", _slim, {"labelSelector": self._selector}
             )
         except OverspillError as error:
             raise self._unavailable("listing", "our Jobs") from error
-        self._jobs = {job["metadata"]["name"]: _slim(job) for job in items}
+        self._jobs = {job["metadata"]["name"]: job for job in jobs}
         self._jobs_at = asked_at
         took = self._clock.monotonic() - asked_at
         self._jobs_ttl_s = max(JOBS_TTL_S, took * LISTING_SHARE)
@@ -338,10 +338,11 @@ def _job_path(child: Child) -> str:
 def _slim(job: Mapping[str, Any]) -> dict[str, Any]:
     """What is read of a Job; templates and managed fields of thousands would fill the memory."""
     meta, spec = job["metadata"], job["spec"]
+    conditions = (job.get("status") or {}).get("conditions")
     return {
         "metadata": {key: meta[key] for key in _META if key in meta},
         "spec": {key: spec[key] for key in ("completions", "suspend") if key in spec},
-        "status": job.get("status") or {},
+        "status": {"conditions": conditions} if conditions else {},
     }
 
 

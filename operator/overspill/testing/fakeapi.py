@@ -8,13 +8,14 @@ What it stores is never changed in place, so a write copies what it changes and 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from overspill.core.errors import ClusterUnavailable, Conflict, Gone, OverspillError
 from overspill.kube.wire import DEFAULT_LIMITS, Listing, WatchLimits
 from overspill.testing.fakeapi_parts import Place, Selector, copied, merged, parse, sent
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass
@@ -151,6 +152,12 @@ class FakeApi:
     async def list_all(self, path: str, params: Mapping[str, str] | None = None) -> list[Json]:
         """A complete LIST."""
         return (await self.list_consistent(path, params)).items
+
+    async def list_kept(
+        self, path: str, keep: Callable[[Json], T], params: Mapping[str, str] | None = None
+    ) -> list[T]:
+        """What `keep` makes of each object of a complete LIST."""
+        return [keep(item) for item in (await self.list_consistent(path, params)).items]
 
     async def list_consistent(self, path: str, params: Mapping[str, str] | None = None) -> Listing:
         """A complete LIST with its version."""

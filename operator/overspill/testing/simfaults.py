@@ -182,6 +182,12 @@ class FaultyApi:
         """A complete quorum LIST."""
         return await self._read(lambda: self._api.list_all(path, params), path)
 
+    async def list_kept(
+        self, path: str, keep: Callable[[Json], T], params: Mapping[str, str] | None = None
+    ) -> list[T]:
+        """What `keep` makes of each object of a complete quorum LIST."""
+        return await self._read(lambda: self._api.list_kept(path, keep, params), path)
+
     async def list_pages(
         self, path: str, params: Mapping[str, str] | None = None
     ) -> AsyncGenerator[Listing, None]:

@@ -6,6 +6,7 @@ A decision to place becomes a GPULease (R1) and nothing else; `engine/drive` doe
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 from overspill.core.decision import Action, Decision
@@ -32,6 +33,7 @@ REST = 2.0
 MAX_REST_S = 1.0
 """After a batch the loop rests twice as long as it took: planning thousands of jobs over and over
 would leave nothing for the leases that were decided."""
+APPLY_S = 2.0
 HOLD_OFF_S = 5.0
 
 
@@ -82,17 +84,29 @@ async def place_once(engine: Engine) -> None:
     with PLAN_SECONDS.time():
         decisions = await engine.off_loop(plan, seen, now)
     preempt.mark(engine, decisions)
-    limit = asyncio.Semaphore(PARALLEL)
-
-    async def bounded(decision: Decision) -> None:
-        async with limit:
-            await _apply(engine, decision)
-
     news = [decision for decision in decisions if _is_news(engine, decision)]
     engine.memory.shelf.keep(now, seen, news)
+    await _apply_all(engine, news)
+
+
+async def _apply_all(engine: Engine, news: Sequence[Decision]) -> None:
+    """In the plan's order, some at a time, for `APPLY_S`.
+
+    What is left is decided anew, together with what came meanwhile: behind thousands of children
+    at home nobody who has to rent should wait until the last of them is recorded.
+    """
+    left, ends = iter(news), engine.clock.monotonic() + APPLY_S
+
+    async def work() -> None:
+        for decision in left:
+            await _apply(engine, decision)
+            if engine.clock.monotonic() > ends:
+                engine.want_place()
+                return
+
     async with asyncio.TaskGroup() as group:
-        for decision in news:
-            group.create_task(bounded(decision))
+        for _ in range(min(PARALLEL, len(news))):
+            group.create_task(work())
 
 
 def _is_news(engine: Engine, decision: Decision) -> bool:

@@ -81,6 +81,7 @@ class _History:
         """Storm, calm, verdict."""
         await self.sim.start()
         self.oracles = oracles = Oracles(self.sim)
+        self.sim.market.tells_bill = self.plan.seed % 3 == 0
         for name in self.names:
             await self.sim.apply(name)
         person = asyncio.create_task(self._resolving())

@@ -6,6 +6,7 @@ the API server's own objects, at the moment each thing happens; never from the o
 
 from collections import defaultdict
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from overspill.kube.resources import LEASE_FINALIZER, Kind, item
@@ -15,6 +16,7 @@ from overspill.testing.simulation import NAMESPACE, Simulation
 
 MANY_ATTEMPTS = 30
 """No history gives one job reason for more attempts than this."""
+ROUNDING_USD = Decimal("0.00001")
 WANTED = ("Planned", "Opening", "Active", "Uncertain")
 NEXT = {
     "Planned": {"Planned", "Opening", "Active", "Closing"},
@@ -39,6 +41,8 @@ class Oracles:
         """False once a person has taken a record or its finalizer away by force."""
         self._committed: set[str] = set()
         self._released: set[str] = set()
+        self._ended: set[str] = set()
+        """What we ended at the market, by its ids."""
         self._seq: dict[str, int] = defaultdict(int)
         self._received: dict[str, int] = defaultdict(int)
         self._states: dict[str, str] = {}
@@ -93,6 +97,7 @@ class Oracles:
             self.never.append(f"I5: {key} went from {before} to {state}")
         if state == "Closed" and before != "Closed":
             self._settled.add(obj["spec"]["jobRef"]["uid"])
+            self._settled_for(key, Decimal(status.get("billedUSD") or 0))
         if state == "Closing" and before != "Closing":
             self._still_wanted(obj)
         held = LEASE_FINALIZER in (obj["metadata"].get("finalizers") or [])
@@ -145,6 +150,18 @@ class Oracles:
         if spent < min(before, least) - 0.01 and self._is_comparable():
             self.shown.append(f"I9: cost fell from {before} to {spent}, {least} was billed")
 
+    def _settled_for(self, key: str, recorded: Decimal) -> None:
+        """What was ended by us was known, so no less is recorded than the market took for it.
+
+        Two things under one key have one record; a clock that is wrong counts wrongly.
+        """
+        sold = [h for h in self.sim.market.sold if h.key == key]
+        if len(sold) != 1 or sold[0].external_id not in self._ended or self.sim.wrongs.skews:
+            return
+        took = sold[0].cost_usd(self.sim.clock.now())
+        if recorded < took - ROUNDING_USD:
+            self.bounded.append(f"I9: {key} is recorded with {recorded} USD, it took {took:.6f}")
+
     def _billed(self, uid: str) -> float:
         """By the market's ledger, all attempts of a job together."""
         market, hours = self.sim.market, 0.0
@@ -189,6 +206,7 @@ class Oracles:
             self.bounded.append(f"I2: a second thing is sold under {key}")
 
     def _close(self, held: Held) -> None:
+        self._ended.add(held.external_id)
         if held.external_id in self._must_live and not self._any_record():
             self.never.append(f"R7: {held.key} was ended though all records are gone")
         record = self._record(held.key)

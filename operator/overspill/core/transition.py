@@ -70,6 +70,15 @@ def closing(lease: Lease, reason: ClosingReason, now: datetime, message: str = "
     return _to(lease, LeaseState.CLOSING, closing=Closing(reason, now, message))
 
 
+def found(lease: Lease, handle: Handle, price: Decimal | None) -> Lease:
+    """A Closing lease of which the market turned out to hold something; it stays Closing."""
+    return replace(
+        lease,
+        handle=handle,
+        price_usd_per_hour=lease.price_usd_per_hour if price is None else price,
+    )
+
+
 def closed(lease: Lease, now: datetime, billed: Decimal | None = None) -> Lease:
     """Gone for certain; the ledger entry with its final cost."""
     end = lease.closed_at or now

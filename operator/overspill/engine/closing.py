@@ -8,13 +8,14 @@ import logging
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from overspill.core import transition
+from overspill.core import bill, transition
 from overspill.core.errors import LeaseNotFound, ProviderError
 from overspill.core.lease import Handle, Lease
 from overspill.core.observation import HeldLease
 from overspill.core.vocabulary import ClosingReason, Phase
 from overspill.engine.context import Engine
 from overspill.engine.gate import GatedProvider
+from overspill.engine.made import as_charged, keep_found
 from overspill.engine.records import record_lease
 from overspill.engine.stranded import close_without_account, note
 from overspill.ports import DeleteLease, ReleaseLease
@@ -72,6 +73,7 @@ async def _end_paid(engine: Engine, lease: Lease, provider: GatedProvider) -> No
     live = [h for h in mine if h.is_live]
     if live:
         engine.memory.absences.pop(lease.name, None)
+        lease = await keep_found(engine, lease, live)
         for held in live:
             await provider.close(held.handle)
         engine.queue.add_after(engine.lease_key(lease), _interval(engine, provider))
@@ -110,9 +112,6 @@ async def _prove_and_close(engine: Engine, lease: Lease, provider: GatedProvider
                 engine.queue.add_after(engine.lease_key(lease), _interval(engine, provider))
                 return
             billed = seen.billed_usd
-    if billed is None:
-        last = engine.memory.seen.get(lease.name)
-        billed = last.observation.billed_usd if last else None
     await _closed(engine, lease, billed)
 
 
@@ -122,9 +121,23 @@ async def _closed(engine: Engine, lease: Lease, billed: Decimal | None) -> None:
         seen = engine.memory.seen.get(lease.name)
         ended = seen.observation.ends_at if seen and lease.is_home else None
         now = ended or (lease.closing.requested_at if lease.is_home else now)
-    await record_lease(engine, transition.closed(lease, now, billed))
-    _reconcile(lease, now, billed)
+    final = billed if billed is not None or lease.is_home else _final_usd(engine, lease, now)
+    await record_lease(engine, transition.closed(lease, now, final))
+    _reconcile(as_charged(engine, lease), now, billed)
     engine.reports.forget(lease.name)
+
+
+def _final_usd(engine: Engine, lease: Lease, end: datetime) -> Decimal:
+    """Where the market tells no final bill: its last running one and the time since, or our books.
+
+    What has exited may bill until it is ended. After a restart that last word is forgotten, and
+    our books hold from the start.
+    """
+    last, meter = engine.memory.seen.get(lease.name), None
+    if last is not None and last.observation.billed_usd is not None:
+        age = timedelta(seconds=engine.clock.monotonic() - last.at)
+        meter = bill.Meter(last.observation.billed_usd, engine.clock.now() - age)
+    return bill.final_usd(as_charged(engine, lease), end, meter)
 
 
 def _seen_gone(engine: Engine, lease: Lease) -> datetime:
@@ -139,7 +152,7 @@ def _reconcile(lease: Lease, now: datetime, billed: Decimal | None) -> None:
     """Holds the market's bill against our own books; the bill is what stays recorded."""
     if billed is None or lease.is_home:
         return
-    ours = transition.closed(lease, now).billed_usd or Decimal(0)
+    ours = bill.final_usd(lease, now)
     LEDGER_USD.labels(lease.provider).inc(float(ours))
     BILLED_USD.labels(lease.provider).inc(float(billed))
     if abs(billed - ours) > max(DRIFT_USD, DRIFT_SHARE * ours):

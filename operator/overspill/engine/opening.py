@@ -6,7 +6,7 @@ is not known is looked up by key and never repeated blindly.
 
 import logging
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from overspill.core import transition
 from overspill.core.errors import (
@@ -21,6 +21,7 @@ from overspill.core.vocabulary import ClosingReason, LeaseState
 from overspill.engine.context import Engine
 from overspill.engine.gate import GatedProvider
 from overspill.engine.hold import obstacle
+from overspill.engine.made import handle_of, note_made, oldest_of
 from overspill.engine.memory import StepMemo
 from overspill.engine.records import close_lease, record_lease
 from overspill.engine.refusals import note_refusal
@@ -135,17 +136,13 @@ async def _resolve(engine: Engine, lease: Lease, provider: GatedProvider) -> Non
     wait = engine.memory.quarantine_left(lease, engine.wait_s(lease), engine.clock.monotonic())
     held = [h for h in await provider.leases() if h.handle.key == lease.key and h.is_live]
     if held:
-        oldest = min(held, key=lambda h: (h.created_at is None, h.created_at, h.handle.external_id))
-        recorded = dict(lease.handle.data) if lease.handle else {}
-        merged = Handle(
-            lease.key,
-            oldest.handle.external_id,
-            tuple(sorted((recorded | dict(oldest.handle.data)).items())),
-        )
         log.info("adopting what the market holds under %s", lease.key)
-        _note_made(engine, lease, oldest.created_at)
-        await _send(engine, lease, provider, merged, adopts=True)
+        oldest = oldest_of(held)
+        note_made(engine, lease, oldest.created_at)
+        await _send(engine, lease, provider, handle_of(lease, oldest), adopts=True)
     elif provider.capabilities.idempotency is IdempotencyClass.A:
+        if lease.permit is not None and lease.name not in engine.memory.opened_at:
+            note_made(engine, lease, None)  # another leader's send may have made it
         await _send(engine, lease, provider, None)
     elif provider.capabilities.idempotency is IdempotencyClass.D:
         await record_lease(engine, transition.uncertain(lease, IN_DOUBT))
@@ -153,15 +150,6 @@ async def _resolve(engine: Engine, lease: Lease, provider: GatedProvider) -> Non
         engine.queue.add_after(engine.lease_key(lease), wait)
     else:
         await _send(engine, lease, provider, None)
-
-
-def _note_made(engine: Engine, lease: Lease, created_at: datetime | None) -> None:
-    """What is adopted has been billed since the market made it, not since we found it."""
-    now, made = engine.clock.now(), created_at or lease.created_at
-    if made.tzinfo is None:  # a market that does not name the zone means this one
-        made = made.replace(tzinfo=UTC)
-    age_s = max(0.0, (now - max(made, lease.created_at)).total_seconds())
-    engine.memory.opened_at[lease.name] = engine.clock.monotonic() - age_s
 
 
 async def _send(
@@ -173,7 +161,9 @@ async def _send(
     adopts: bool = False,
 ) -> None:
     """R2 and R3: a permit is committed, then one send inside it, bounded by the election too."""
-    if not adopts:
+    if adopts:
+        engine.memory.steps.pop(lease.name, None)  # what is found is looked up anew if need be
+    elif provider.capabilities.idempotency is not IdempotencyClass.A:
         engine.memory.opened_at.pop(lease.name, None)
     limit = engine.request_s(lease)
     if engine.leader.remaining_s() < limit:
@@ -196,7 +186,8 @@ async def _send(
     left = engine.permit_s(lease) - (engine.clock.monotonic() - started)
     if left <= 0 or engine.leader.remaining_s() < min(limit, left):
         # Nothing was sent under this permit: that is known, so the next pass may ask for another.
-        engine.memory.steps[lease.name] = StepMemo(seq, handle, next_costs=True)
+        if not adopts:
+            engine.memory.steps[lease.name] = StepMemo(seq, handle, next_costs=True)
         engine.queue.add_after(engine.lease_key(lease), 1)
         return
     step = await _attempt(engine, permitted, provider, handle, min(limit, left))
@@ -212,17 +203,17 @@ async def _attempt(
     limit_s: float,
 ) -> OpenStep | None:
     """R4: one call, classified. None: handled here."""
-    seq = lease.permit.seq if lease.permit else 0
     memo = engine.memory.steps.pop(lease.name, None)
-    began = engine.clock.monotonic()
+    sent = began = engine.clock.monotonic()
     try:
         request = await open_request(engine, lease, handle)
         left = limit_s - (engine.clock.monotonic() - began)
         if left <= 0:
             # Reading the Secrets used up the permit: nothing was sent under it, and that is known.
-            engine.memory.steps[lease.name] = memo or StepMemo(seq, handle, next_costs=True)
+            _remember(engine, lease, memo, handle)
             engine.queue.add_failed(engine.lease_key(lease))
             return None
+        sent = engine.clock.monotonic()
         step = await provider.open(request, timedelta(seconds=left))
     except SecretProblem as error:
         await _refused(engine, lease, error, handle)
@@ -231,7 +222,7 @@ async def _attempt(
         await _refused(engine, lease, error, handle)
     except RateLimited as error:
         engine.accounts.note(lease.provider, error)
-        engine.memory.steps[lease.name] = StepMemo(seq, handle, next_costs=True)
+        _remember(engine, lease, memo, handle)
         engine.queue.add_after(engine.lease_key(lease), error.retry_after.total_seconds())
     except Unavailable as error:
         # A read inside a free step failed: what was known before is still known.
@@ -240,13 +231,27 @@ async def _attempt(
             engine.memory.steps[lease.name] = memo
         engine.queue.add_failed(engine.lease_key(lease))
     except OpenUncertain as error:
+        engine.memory.opened_at.setdefault(lease.name, sent)
         log.warning("outcome unknown, will be looked up by key: %s", error)
         engine.queue.add_failed(engine.lease_key(lease))
     else:
+        engine.memory.opened_at.setdefault(lease.name, sent)  # it may cost before we are told
         engine.accounts.note(lease.provider, None, has_paid=step.is_complete)
         engine.queue.forget(engine.lease_key(lease))
         return step
     return None
+
+
+def _remember(engine: Engine, lease: Lease, memo: StepMemo | None, handle: Handle | None) -> None:
+    """After a refusal before execution: what was known before is still known.
+
+    What is adopted is looked up anew, with the time when it was made: it costs since then.
+    """
+    seq = lease.permit.seq if lease.permit else 0
+    if memo is not None and not memo.next_costs:
+        engine.memory.steps[lease.name] = memo
+    elif memo is not None or handle is None or not handle.external_id:
+        engine.memory.steps[lease.name] = StepMemo(seq, handle, next_costs=True)
 
 
 async def _take(engine: Engine, lease: Lease, step: OpenStep) -> None:

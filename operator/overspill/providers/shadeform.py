@@ -79,7 +79,7 @@ class Shadeform(Market[Config, Api]):
         api = Api(account.name, config, clock, transport)
         super().__init__(account, config, clock, api, _capabilities(config))
         self._bills: LRUCache[str, Decimal] = LRUCache(maxsize=4096)
-        """The last bill told: a deleted instance is told nothing of any more."""
+        """The bill told while it was being deleted: later nothing is told of it any more."""
 
     async def offers(self, requirements: Requirements | None) -> Sequence[Offer]:
         """The catalogue, per type, cloud and region."""
@@ -131,7 +131,7 @@ class Shadeform(Market[Config, Api]):
             found = await self._api.instance(instance)
         except LeaseNotFound:
             raise self._gone(instance) from None
-        if found.cost_estimate is not None:
+        if found.status in ENDING and found.cost_estimate is not None:
             self._bills[found.id] = found.cost_estimate
         return found
 

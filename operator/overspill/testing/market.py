@@ -36,11 +36,17 @@ class Held:
     ended_at: datetime | None = None
     exit_code: int | None = None
     visible_from: float = 0.0
+    usd_per_hour: Decimal = Decimal(0)
 
     @property
     def is_live(self) -> bool:
         """Whether it still bills."""
         return self.ended_at is None
+
+    def cost_usd(self, now: datetime) -> Decimal:
+        """What was taken for it, by the second."""
+        ran_s = Decimal(((self.ended_at or now) - self.created_at).total_seconds())
+        return self.usd_per_hour * ran_s / 3600
 
 
 @dataclass
@@ -80,6 +86,8 @@ class FakeMarket:
     creates: list[str] = field(default_factory=list)
     closed_while_active: list[str] = field(default_factory=list)
     full: bool = False
+    tells_bill: bool = False
+    """Whether an observation tells the bill so far. What is gone tells none."""
     run_s: float | None = None
     """How long a workload runs until it succeeds by itself; None: until a test says so."""
     on_create: Callable[[str], None] = lambda _key: None
@@ -141,7 +149,8 @@ class FakeMarket:
         if held is None or not held.is_live:
             raise LeaseNotFound("gone", provider=self.name)
         self._age(held)
-        return Observation(held.phase, exit_code=held.exit_code)
+        billed = held.cost_usd(self.clock.now()) if self.tells_bill else None
+        return Observation(held.phase, exit_code=held.exit_code, billed_usd=billed)
 
     async def close(self, handle: Handle) -> None:
         """Ends what has that id."""
@@ -162,7 +171,12 @@ class FakeMarket:
         now = self.clock.monotonic()
         echoes = self.klass is not IdempotencyClass.D
         return [
-            HeldLease(Handle(h.key if echoes else "", h.external_id), True, h.created_at)
+            HeldLease(
+                Handle(h.key if echoes else "", h.external_id),
+                is_live=True,
+                created_at=h.created_at,
+                price_usd_per_hour=h.usd_per_hour or None,
+            )
             for h in self.sold
             if h.is_live and h.visible_from <= now and not self._happens(self.lies.partial_list)
         ]
@@ -199,8 +213,10 @@ class FakeMarket:
 
     def _complete(self, request: OpenRequest, held: Held) -> OpenStep:
         handle = Handle(request.key, held.external_id)
-        gpus = request.gpu_count * request.num_nodes
-        return OpenStep(handle, is_complete=True, price_usd_per_hour=self.price * gpus)
+        return OpenStep(handle, is_complete=True, price_usd_per_hour=self._price(request))
+
+    def _price(self, request: OpenRequest) -> Decimal:
+        return self.price * request.gpu_count * request.num_nodes
 
     def _sell(self, request: OpenRequest) -> Held:
         self.on_create(request.key)
@@ -209,7 +225,13 @@ class FakeMarket:
         if known and self.klass is IdempotencyClass.A:
             return known[0]
         visible = self.clock.monotonic() + self.lies.list_lag_s
-        held = Held(f"x{len(self.sold)}", request.key, self.clock.now(), visible_from=visible)
+        held = Held(
+            f"x{len(self.sold)}",
+            request.key,
+            self.clock.now(),
+            visible_from=visible,
+            usd_per_hour=self._price(request),
+        )
         self.sold.append(held)
         return held
 

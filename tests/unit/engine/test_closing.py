@@ -3,14 +3,16 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
-from overspill.core.errors import LeaseNotFound, ProviderError, Unavailable
+from overspill.core.errors import Conflict, LeaseNotFound, ProviderError, Unavailable
 from overspill.core.lease import Handle, Lease
+from overspill.core.observation import Observation
 from overspill.core.snapshot import ProviderAccount
-from overspill.core.vocabulary import LeaseState, ProviderType
+from overspill.core.vocabulary import LeaseState, Phase, ProviderType
 from overspill.engine.closing import end_lease, release
 from overspill.ports import DeleteLease, ReleaseLease
 from overspill.testing.market import FakeMarket, Held, Lies
@@ -180,3 +182,92 @@ async def test_the_bill_is_what_is_recorded_and_is_held_against_our_books(
     assert (found.state, found.billed_usd) == (LeaseState.CLOSED, Decimal(3))
     assert (told("ledger") - before[0], told("billed") - before[1]) == (2.0, 3.0)
     assert "was billed 3 USD, by our books it cost 2" in caplog.text
+
+
+NEVER_ACTIVE: dict[str, Any] = {"active_since": None, "price_usd_per_hour": None}
+
+
+async def ended_after(world: World, seconds: float) -> Lease:
+    """Nothing is left at the market, and after so long it is seen; then the proof is complete."""
+    world.engine.memory.first_read["gl-train-1", 1] = world.clock.monotonic() - WAIT_S
+    world.clock.advance(seconds)
+    await step(world)
+    world.clock.advance(INTERVAL_S)
+    return await step(world)
+
+
+def told(world: World, usd: int, phase: Phase = Phase.RUNNING) -> None:
+    seen = Observation(phase, billed_usd=Decimal(usd))
+    world.engine.memory.note("gl-train-1", seen, world.clock.monotonic())
+
+
+@pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.FAILED])
+async def test_a_running_bill_is_not_the_final_one(
+    world: World, market: FakeMarket, phase: Phase
+) -> None:
+    """What has exited bills until it is ended."""
+    closing(world, active_since=NOW, price_usd_per_hour=Decimal(3600))
+    told(world, 7, phase)
+    assert (await ended_after(world, 10)).billed_usd == Decimal(17)
+
+
+async def test_after_a_restart_our_books_hold_from_the_start(
+    world: World, market: FakeMarket
+) -> None:
+    now = world.clock.now()
+    closing(world, active_since=now, price_usd_per_hour=Decimal(3600))
+    assert (await ended_after(world, 10)).billed_usd == Decimal(10)
+
+
+async def test_the_bill_of_what_is_gone_stands(
+    world: World, market: FakeMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(_: Handle) -> Observation:
+        return Observation(Phase.TERMINATED, billed_usd=Decimal(3))
+
+    monkeypatch.setattr(market, "observe", gone)
+    closing(world, active_since=NOW, price_usd_per_hour=Decimal(3600))
+    told(world, 7)
+    assert (await ended_after(world, 10)).billed_usd == Decimal(3)
+
+
+async def test_what_never_became_active_is_charged_since_it_was_made(
+    world: World, market: FakeMarket
+) -> None:
+    now = world.clock.now()
+    market.sold.append(Held("43", "gl-train-1", now, usd_per_hour=Decimal(3600)))
+    closing(world, handle=None, created_at=now, **NEVER_ACTIVE)
+    world.clock.advance(WAIT_S)
+    world.engine.memory.first_read["gl-train-1", 1] = 0.0
+    found = await step(world)
+    assert market.live() == []
+    assert found.handle is not None
+    assert found.handle.external_id == "43", "its end is proven by that, its bill asked for"
+    assert (found.state, found.active_since) == (LeaseState.CLOSING, None)
+    assert (await ended_after(world, 0)).billed_usd == Decimal(int(WAIT_S))
+
+
+async def test_what_is_found_is_on_record_before_it_is_ended(
+    world: World, market: FakeMarket
+) -> None:
+    market.sold.append(Held("43", "gl-train-1", NOW))
+    closing(world, handle=None, **NEVER_ACTIVE)
+    world.engine.memory.first_read["gl-train-1", 1] = world.clock.monotonic() - WAIT_S
+    world.cluster.refuses = Conflict("somebody was faster")
+    with pytest.raises(Conflict):
+        await step(world)
+    assert len(market.live()) == 1
+
+
+async def test_what_was_made_is_charged_since_the_plan_when_nobody_remembers(
+    world: World, market: FakeMarket
+) -> None:
+    now = world.clock.now()
+    closing(world, created_at=now - timedelta(hours=1), **NEVER_ACTIVE)
+    found = await ended_after(world, 0)
+    assert found.billed_usd == Decimal(2), "an hour at the offer's price"
+
+
+async def test_what_was_never_made_costs_nothing(world: World, market: FakeMarket) -> None:
+    closing(world, handle=None, created_at=NOW, **NEVER_ACTIVE)
+    assert (await ended_after(world, 0)).billed_usd == 0

@@ -24,7 +24,7 @@ from overspill.core.vocabulary import ClosingReason, LeaseState, ProviderType
 from overspill.engine.gather import _portability
 from overspill.engine.opening import open_lease
 from overspill.ports import IdempotencyClass, LeaseStatus, OpenRequest, OpenStep
-from overspill.testing.market import FakeMarket, Held
+from overspill.testing.market import FakeMarket, Held, Lies
 from overspill.testing.placing import NOW, make_job, make_lease, rent
 
 from .world import World
@@ -208,6 +208,73 @@ async def test_what_is_adopted_is_charged_since_the_market_made_it(world: World)
     market.sold.append(Held("42", lease_of(world).key, made))
     world.clock.advance(20)
     assert (await step(world)).active_since == made
+
+
+async def test_it_is_charged_since_it_was_asked_for_not_since_the_answer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = await opened(world)
+    asked, sell = world.clock.now(), market._sell
+
+    def slow(request: OpenRequest) -> Held:
+        held = sell(request)
+        world.clock.advance(3)
+        return held
+
+    monkeypatch.setattr(market, "_sell", slow)
+    assert (await step(world)).active_since == asked
+
+
+@pytest.mark.parametrize("forgets", [False, True], ids=["remembered", "after a restart"])
+async def test_what_a_class_a_market_recognises_costs_since_it_may_have_been_made(
+    world: World, forgets: bool
+) -> None:
+    """The answer to the first create was lost, and the list does not show it yet."""
+    market = await opened(world, A)
+    market.lies = Lies(lose_answer=1, list_lag_s=60)
+    asked = world.clock.now()
+    await step(world)
+    market.lies = Lies()
+    if forgets:
+        world.engine.memory = type(world.engine.memory)()
+    world.clock.advance(5)
+    found = await step(world)
+    assert (found.state, found.active_since) == (LeaseState.ACTIVE, asked)
+    assert len(market.sold) == 1
+
+
+async def throttled(world: World, market: Market) -> None:
+    market.fails = RateLimited("slower", retry_after=timedelta(seconds=3))
+    await step(world)
+    market.fails = None
+    world.clock.advance(3)
+
+
+async def test_what_is_adopted_costs_since_it_was_made_though_it_could_not_be_read_at_once(
+    world: World,
+) -> None:
+    market = await unknown(world, B)
+    made = world.clock.now()
+    market.sold.append(Held("42", lease_of(world).key, made))
+    world.clock.advance(2)
+    await throttled(world, market)
+    assert (await step(world)).active_since == made
+
+
+async def test_what_was_made_costs_since_then_though_it_could_not_be_read_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = await opened(world)
+    made, whole = world.clock.now(), market._complete
+
+    def partly(request: OpenRequest, held: Held) -> OpenStep:
+        return replace(whole(request, held), is_complete=request.handle is not None)
+
+    monkeypatch.setattr(market, "_complete", partly)
+    await step(world)
+    await throttled(world, market)
+    assert (await step(world)).active_since == made
+    assert [seq for _, seq in market.recorded] == [1, 1, 1], "a read that was refused costs nothing"
 
 
 async def test_a_market_whose_clock_is_slow_charges_nothing_before_the_plan(world: World) -> None:

@@ -37,6 +37,7 @@ from benchmarks.chaos_lines import Line
 from benchmarks.chaos_memory import Memory
 from benchmarks.chaos_simulated import Histories
 from benchmarks.chaos_table import print_table
+from overspill.testing.faultproxy.campaign import cases
 
 CHUNK = 200
 """Histories between two remembered points."""
@@ -195,8 +196,8 @@ def _transitions(size: Size) -> list[Line]:
 def _proxy(size: Size) -> list[Line]:
     chosen = chaos_sieve.whole if size.whole_sieve else chaos_sieve.sample(0)
     with chaos_proxy.world_of(show) as world:
-        seeds = range(size.proxy_cases)
-        lines = chaos_proxy.campaign(world, seeds, chaos_proxy.AT_ONCE, show, size.minutes)
+        wanted = cases(range(size.proxy_cases))
+        lines = chaos_proxy.campaign(world, wanted, chaos_proxy.AT_ONCE, show, size.minutes)
         return lines + chaos_sieve.sieved(world, chosen, show)
 
 

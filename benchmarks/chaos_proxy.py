@@ -2,6 +2,7 @@
 server and before the markets.
 
     python -m benchmarks.chaos_proxy [--cases N] [--seed S] [--sieve all|sample|no]
+    python -m benchmarks.chaos_proxy --cases 24 --markets vast --sieve no
     python -m benchmarks.chaos_proxy --cases 0 --only NAME
 
 A case is one seed: a rule set of `testing/faultproxy/rules.yaml`, its dice, and a namespace with a
@@ -23,6 +24,7 @@ from benchmarks.chaos_lines import Line, print_lines
 from benchmarks.chaos_sieve import Chosen, only, sample, sieved, whole
 from overspill.testing.bed import Bed, BedOptions
 from overspill.testing.faultproxy.campaign import Case, cases, run_wave
+from overspill.testing.faultproxy.manifests import MARKETS
 from overspill.testing.faultproxy.world import World, opened
 
 AT_ONCE = 6
@@ -39,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends the bed and the operator too
     began = time.monotonic()
     with world_of(print, args.logs) as world:
-        seeds = range(args.seed, args.seed + args.cases)
-        lines = campaign(world, seeds, args.at_once, print, args.minutes) if args.cases else []
+        wanted = cases(range(args.seed, args.seed + args.cases), markets=args.markets)
+        lines = campaign(world, wanted, args.at_once, print, args.minutes) if wanted else []
         if (chosen := _chosen(args)) is not None:
             lines += sieved(world, chosen, print)
     print_lines(lines)
@@ -52,7 +54,7 @@ def run(cases_wanted: int, seed: int, show: Show) -> list[Line]:
     """So many cases from a seed on, and L4s to match, on a bed of their own; the table's lines."""
     chosen = whole if cases_wanted >= SIEVE_ALL_FROM else sample(seed)
     with world_of(show) as world:
-        lines = campaign(world, range(seed, seed + cases_wanted), AT_ONCE, show)
+        lines = campaign(world, cases(range(seed, seed + cases_wanted)), AT_ONCE, show)
         return lines + sieved(world, chosen, show)
 
 
@@ -68,20 +70,20 @@ def world_of(show: Show, logs: Path | None = None) -> Iterator[World]:
 
 
 def campaign(
-    world: World, seeds: Sequence[int], at_once: int, show: Show, minutes: float = float("inf")
+    world: World, wanted: Sequence[Case], at_once: int, show: Show, minutes: float = float("inf")
 ) -> list[Line]:
     """L4: the cases in waves; none begins after so many minutes."""
     done: list[Case] = []
     until = time.monotonic() + minutes * 60
-    for first in range(0, len(seeds), at_once):
+    for first in range(0, len(wanted), at_once):
         if time.monotonic() > until:
             break
-        wave = run_wave(world, cases(seeds[first : first + at_once]))
+        wave = run_wave(world, wanted[first : first + at_once])
         done += wave.cases
         for case in wave.cases:
             show(_told(case))
         took = f"{wave.took_s:.0f} s, at rest {wave.rest_s:.0f} s after the faults"
-        show(f"  proxy  {len(done)}/{len(seeds)} cases, the last {len(wave.cases)} in {took}")
+        show(f"  proxy  {len(done)}/{len(wanted)} cases, the last {len(wave.cases)} in {took}")
     return _lines(world, done)
 
 
@@ -132,6 +134,9 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--cases", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0, help="of the first case")
+    parser.add_argument(
+        "--markets", type=_markets, default=tuple(MARKETS), help="of the cases, not of L4s: a,b"
+    )
     parser.add_argument("--at-once", type=int, default=AT_ONCE)
     parser.add_argument(
         "--minutes", type=float, default=float("inf"), help="begin no wave after so many"
@@ -140,6 +145,13 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", metavar="NAME", help="one case of L4s, as its failure names it")
     parser.add_argument("--logs", type=Path, help="keep the operator's and the sandbox's log here")
     return parser.parse_args(arguments)
+
+
+def _markets(text: str) -> tuple[str, ...]:
+    named = tuple(text.split(","))
+    if unknown := set(named) - set(MARKETS):
+        raise argparse.ArgumentTypeError(f"no market of the campaign: {sorted(unknown)}")
+    return named
 
 
 if __name__ == "__main__":

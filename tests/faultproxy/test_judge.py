@@ -113,6 +113,8 @@ WRONGS: dict[str, tuple[str, Callable[[Evidence], None]]] = {
         told(conditions=[{"type": t, "status": "True"} for t in ("Complete", "Failed")]),
     ),
     "recorded with too little": ("I9", shown(billedUSD="0.0090")),
+    "recorded with a hair too little": ("I9", shown(billedUSD="0.00998")),
+    "recorded with nothing": ("I9", shown(billedUSD="0")),
     "recorded with too much": ("I9", shown(billedUSD="0.0200")),
     "a generation to come": ("I9", told(observedGeneration=2)),
     "cost that falls": ("I9", spent),
@@ -149,6 +151,14 @@ def test_beyond_the_quarantine_a_double_is_allowed_to_have_lived():
     seen.entries[2:2] = [entry(9, Event.CREATED, "32"), entry(10, Event.CLOSED, "32")]  # type: ignore[index]
     assert verdict(seen, SPACE, beyond=True) == []
     assert len(doubled(seen, {KEY})) == 1
+
+
+def test_beyond_the_quarantine_what_was_made_once_is_recorded_in_full():
+    seen = good()
+    shown(billedUSD="0.0090")(seen)
+    assert [words.split(":")[0] for words in verdict(seen, SPACE, beyond=True)] == ["I9"]
+    seen.entries[2:2] = [entry(9, Event.CREATED, "32"), entry(10, Event.CLOSED, "32")]  # type: ignore[index]
+    assert verdict(seen, SPACE, beyond=True) == [], "one record counts one thing"
 
 
 def test_how_long_a_double_lived():

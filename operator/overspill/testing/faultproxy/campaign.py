@@ -22,7 +22,7 @@ from overspill.testing.faultproxy.judge import (
     verdict,
 )
 from overspill.testing.faultproxy.lanes import CASE_PREFIX, Lane
-from overspill.testing.faultproxy.manifests import case
+from overspill.testing.faultproxy.manifests import MARKETS, case
 from overspill.testing.faultproxy.reader import PATHS
 from overspill.testing.faultproxy.rules import RuleSet, rule_sets
 from overspill.testing.faultproxy.world import SWEEP_S, World
@@ -44,6 +44,7 @@ class Case:
     rules: RuleSet
     namespace: str
     lane: Lane
+    markets: tuple[str, ...] = tuple(MARKETS)
     violations: list[str] = field(default_factory=list)
     surplus: int = 0
     """Keys that had two things at a market for a while; a violation unless the set is `beyond`."""
@@ -53,7 +54,8 @@ class Case:
     @property
     def replay(self) -> str:
         """The command that runs this seed again, alone."""
-        return f"python -m benchmarks.chaos_proxy --cases 1 --seed {self.seed}"
+        of = "" if self.markets == tuple(MARKETS) else f" --markets {','.join(self.markets)}"
+        return f"python -m benchmarks.chaos_proxy --cases 1 --seed {self.seed}{of}"
 
 
 @dataclass
@@ -67,13 +69,19 @@ class Wave:
     """From the end of the faults until all was at rest."""
 
 
-def cases(seeds: Sequence[int], sets: Sequence[RuleSet] | None = None) -> list[Case]:
-    """A case for each seed; the sets take turns."""
+def cases(
+    seeds: Sequence[int],
+    sets: Sequence[RuleSet] | None = None,
+    markets: Sequence[str] = tuple(MARKETS),
+) -> list[Case]:
+    """A case for each seed, with a job at each of these markets; the sets take turns."""
     known = sets or rule_sets()
     made = []
     for seed in seeds:
         rules = known[seed % len(known)]
-        made.append(Case(seed, rules, f"{CASE_PREFIX}{seed}", Lane(seed, rules.rules)))
+        made.append(
+            Case(seed, rules, f"{CASE_PREFIX}{seed}", Lane(seed, rules.rules), tuple(markets))
+        )
     return made
 
 
@@ -82,7 +90,7 @@ def run_wave(world: World, wave: Sequence[Case]) -> Wave:
     began = time.monotonic()
     watcher = Watcher(world, {c.namespace for c in wave})
     world.proxies.use({c.namespace: c.lane for c in wave})
-    world.apply([manifest for c in wave for manifest in case(c.namespace)])
+    world.apply([manifest for c in wave for manifest in case(c.namespace, c.markets)])
     watcher.wait(FIRE_S, watcher.is_at_rest)
     calm_at = time.monotonic()
     world.proxies.calm()

@@ -93,10 +93,10 @@ def supply() -> list[Manifest]:
     ]
 
 
-def case(namespace: str) -> list[Manifest]:
+def case(namespace: str, markets: Sequence[str] = tuple(MARKETS)) -> list[Manifest]:
     """A namespace with a job at home and one at each market, each a second or two long."""
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-    return [space, at_home(namespace), *(rented(namespace, market) for market in MARKETS)]
+    return [space, at_home(namespace), *(rented(namespace, market) for market in markets)]
 
 
 def at_home(namespace: str) -> Manifest:

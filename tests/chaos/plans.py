@@ -130,6 +130,15 @@ def doubtful(seed: int) -> Plan:
     return plan
 
 
+def adopting(seed: int) -> Plan:
+    """Answers to creates are lost; what is adopted then runs longer than a permit is waited out,
+    so that no quarantine covers what was not counted at its beginning."""
+    plan = provoking(62 + seed % 8)
+    plan.klass, plan.leaders, plan.crashes = B, ("a",), frozenset()
+    plan.lies, plan.wrongs, plan.actions = Lies(lose_answer=0.6), Wrongs(), []
+    return plan
+
+
 def losing(seed: int) -> Plan:
     """All records are lost while leases run."""
     plan = provoking(seed)

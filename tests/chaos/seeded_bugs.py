@@ -7,6 +7,8 @@ each is caught, `make chaos` prints by which seed and which invariant.
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from unittest import mock
 
@@ -22,10 +24,22 @@ from overspill.kube.resources import item
 from overspill.ports import PlanLease
 
 from .history import run_plan
-from .plans import Plan, deaf, doubtful, emptied, losing, provoking, skewed, sweeping, unheard
+from .plans import (
+    Plan,
+    adopting,
+    deaf,
+    doubtful,
+    emptied,
+    losing,
+    provoking,
+    skewed,
+    sweeping,
+    unheard,
+)
 
 LONG_AGO = -1e9
 _send, _resolve, _end_paid = opening._send, opening._resolve, closing._end_paid
+_final_usd = closing._final_usd
 _write_status, _watch_account = KubeCluster._write_status, watch._watch_account
 
 
@@ -38,6 +52,8 @@ class SeededBug:
     patches: tuple[tuple[Any, str, Any], ...] = ()
     engine: Callable[[Engine], None] | None = None
     plans: Callable[[int], Plan] = provoking
+    is_of_cost: bool = False
+    """I9 may find it; of others, what is shown wrongly is no proof that money is watched."""
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -52,9 +68,10 @@ def caught(bug: SeededBug, seeds: int = 24) -> tuple[int, str] | None:
     """The first seed whose history shows the mistake, and what it violated."""
     with bug.applied():
         for seed in range(seeds):
-            found = [x for x in run_plan(bug.plans(seed), bug.engine) if not x.startswith("I9")]
-            if found:  # what was shown wrongly is no proof that money is watched
-                return seed, found[0]
+            found = run_plan(bug.plans(seed), bug.engine)
+            proofs = [x for x in found if bug.is_of_cost or not x.startswith("I9")]
+            if proofs:
+                return seed, proofs[0]
     return None
 
 
@@ -175,6 +192,20 @@ def _classify_without_breaker(held: Any, records: Any, cluster_id: str) -> sweep
     return sweep.Unwanted(orphans, (), "", frozenset(sweep.identity(h) for h in orphans))
 
 
+def _charged_since_found(engine: Engine, lease: Lease, _made: Any) -> None:
+    engine.memory.opened_at[lease.name] = engine.clock.monotonic()
+
+
+def _charged_if_active(_engine: Engine, lease: Lease) -> Lease:
+    return lease
+
+
+def _last_word(engine: Engine, lease: Lease, end: datetime) -> Decimal:
+    last = engine.memory.seen.get(lease.name)
+    told = last.observation.billed_usd if last else None
+    return _final_usd(engine, lease, end) if told is None else told
+
+
 BUGS = (
     SeededBug("no intent record", "R1", engine=_no_intent),
     SeededBug("no permit before a re-send", "R2", ((opening, "_send", _old_permit),)),
@@ -240,5 +271,24 @@ BUGS = (
         "F11",
         ((opening, "_is_too_old", _is_old_by_wall_clock),),
         plans=skewed,
+    ),
+    SeededBug(
+        "adopted, and charged since it was found",
+        "I9",
+        ((opening, "note_made", _charged_since_found),),
+        plans=adopting,
+        is_of_cost=True,
+    ),
+    SeededBug(
+        "what never was Active cost nothing",
+        "I9",
+        ((closing, "as_charged", _charged_if_active),),
+        is_of_cost=True,
+    ),
+    SeededBug(
+        "a running bill taken for the final one",
+        "I9",
+        ((closing, "_final_usd", _last_word),),
+        is_of_cost=True,
     ),
 )

@@ -36,6 +36,15 @@ def note_made(engine: Engine, lease: Lease, created_at: datetime | None) -> None
     engine.memory.opened_at[lease.name] = engine.clock.monotonic() - age_s
 
 
+def note_unlisted(engine: Engine, lease: Lease, earliest: float) -> None:
+    """What an earlier send may have made, of any leader, and a class A market will recognise: not
+    before the record, nor before `earliest` (monotonic), or the list would have shown it.
+    """
+    if lease.name not in engine.memory.opened_at:
+        note_made(engine, lease, None)
+    engine.memory.opened_at[lease.name] = max(engine.memory.opened_at[lease.name], earliest)
+
+
 async def keep_found(engine: Engine, lease: Lease, live: Sequence[HeldLease]) -> Lease:
     """Records what is found of a Closing lease before it is ended: nobody has known its id.
 

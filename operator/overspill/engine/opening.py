@@ -21,7 +21,7 @@ from overspill.core.vocabulary import ClosingReason, LeaseState
 from overspill.engine.context import Engine
 from overspill.engine.gate import GatedProvider
 from overspill.engine.hold import obstacle
-from overspill.engine.made import handle_of, note_made, oldest_of
+from overspill.engine.made import handle_of, note_made, note_unlisted, oldest_of
 from overspill.engine.memory import StepMemo
 from overspill.engine.records import close_lease, record_lease
 from overspill.engine.refusals import note_refusal
@@ -133,7 +133,8 @@ async def _go_on(engine: Engine, lease: Lease, provider: GatedProvider, memo: St
 
 async def _resolve(engine: Engine, lease: Lease, provider: GatedProvider) -> None:
     """R5: the outcome of an earlier send is unknown; the market is asked by key."""
-    wait = engine.memory.quarantine_left(lease, engine.wait_s(lease), engine.clock.monotonic())
+    asked = engine.clock.monotonic()
+    wait = engine.memory.quarantine_left(lease, engine.wait_s(lease), asked)
     held = [h for h in await provider.leases() if h.handle.key == lease.key and h.is_live]
     if held:
         log.info("adopting what the market holds under %s", lease.key)
@@ -141,8 +142,8 @@ async def _resolve(engine: Engine, lease: Lease, provider: GatedProvider) -> Non
         note_made(engine, lease, oldest.created_at)
         await _send(engine, lease, provider, handle_of(lease, oldest), adopts=True)
     elif provider.capabilities.idempotency is IdempotencyClass.A:
-        if lease.permit is not None and lease.name not in engine.memory.opened_at:
-            note_made(engine, lease, None)  # another leader's send may have made it
+        if lease.permit is not None:
+            note_unlisted(engine, lease, asked - provider.capabilities.list_lag.total_seconds())
         await _send(engine, lease, provider, None)
     elif provider.capabilities.idempotency is IdempotencyClass.D:
         await record_lease(engine, transition.uncertain(lease, IN_DOUBT))

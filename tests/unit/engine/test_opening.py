@@ -226,20 +226,25 @@ async def test_it_is_charged_since_it_was_asked_for_not_since_the_answer(
 
 
 @pytest.mark.parametrize("forgets", [False, True], ids=["remembered", "after a restart"])
+@pytest.mark.parametrize(("lag", "late"), [(60, 0), (2, 3)], ids=["a late list", "a quick list"])
 async def test_what_a_class_a_market_recognises_costs_since_it_may_have_been_made(
-    world: World, forgets: bool
+    world: World, forgets: bool, lag: float, late: float
 ) -> None:
-    """The answer to the first create was lost, and the list does not show it yet."""
+    """The answer to the first create was lost, and five seconds later no list shows it."""
     market = await opened(world, A)
+    gated = world.engine.accounts.provider("akash")
+    assert gated is not None
+    gated.capabilities = replace(market.capabilities, list_lag=timedelta(seconds=lag))
     market.lies = Lies(lose_answer=1, list_lag_s=60)
     asked = world.clock.now()
     await step(world)
     market.lies = Lies()
     if forgets:
         world.engine.memory = type(world.engine.memory)()
-    world.clock.advance(5)
+    world.clock.advance(5 - (world.clock.now() - asked).total_seconds())
     found = await step(world)
-    assert (found.state, found.active_since) == (LeaseState.ACTIVE, asked)
+    assert found.state is LeaseState.ACTIVE
+    assert found.active_since == asked + timedelta(seconds=late)
     assert len(market.sold) == 1
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from overspill.core.lease import JobRef
 from overspill.core.offer import Offer
@@ -19,17 +20,18 @@ class Action(StrEnum):
     REFUSE = "Refuse"
 
 
-@dataclass(frozen=True, slots=True)
-class CostLine:
+class CostLine(NamedTuple):
     """One line of the all-in price of an offer for a job, in USD for the remaining work."""
 
     name: str
     usd: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A group of offers that lost, with the one reason they share."""
+class Rejection(NamedTuple):
+    """A group of offers that lost, with the one reason they share.
+
+    A tuple, because a plan makes more of them than of anything else.
+    """
 
     provider: str
     reason: str

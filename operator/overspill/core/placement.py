@@ -33,7 +33,7 @@ from overspill.core.placement_moves import (
 )
 from overspill.core.placement_policy import Advice, Advisor
 from overspill.core.placement_pool import wanted_of
-from overspill.core.placement_ranking import Ranker, Ranking
+from overspill.core.placement_ranking import Field, Ranker, Ranking
 from overspill.core.placement_reserve import (
     RELIABLE,
     Peaks,
@@ -134,16 +134,17 @@ class _Plan:
             case, needs_of(case.job, sla, case.facts), terms, case.allowance, self._money
         )
         starves = self._now - case.waits_since >= STARVING
-        key = self._waits.key(search, self._ranker.field(search.needs), starves=starves)
+        field = self._ranker.field(search.needs)
+        key = self._waits.key(search, field, starves=starves)
         answer = self._waits.known(key)
         if answer is not None:
             return self._left_waiting(search, answer, starves=starves)
-        ranking = self._ranked(search)
-        for index, candidate in enumerate(ranking):
-            found = search.attempt(candidate)
+        ranking = self._ranked(search, field)
+        for index, stand in enumerate(ranking.stands()):
+            found = search.missed(stand) or search.attempt(ranking.candidate(index))
             if isinstance(found, Fit):
                 return self._taken(search, ranking, found, index)
-            search.losers.add(candidate.offer, found, candidate.price, candidate.size)
+            search.losers.add(stand.offer, found, stand.price, stand.size)
         search.losers.include(ranking.losers)
         answer = self._answer(search, ranking)
         self._waits.keep(key, answer)
@@ -160,9 +161,10 @@ class _Plan:
         ranking.outrank(search.losers, index)
         return self._placed(search, found)
 
-    def _ranked(self, search: Search) -> Ranking:
+    def _ranked(self, search: Search, field: Field) -> Ranking:
         """The ranking for a search, in which it also finds what its finish-by is kept with."""
-        ranking = self._ranker.ranking(search.needs, search.terms, search.max_loss)
+        ranking = self._ranker.ranking(field, search.terms, search.max_loss)
+        search.dearest, search.has_home = ranking.dearest, ranking.has_home
         case, terms = search.case, search.terms
         if has_promise(case, terms):
             at_risk = at_risk_h(case, terms) if self._advisor.is_asked(case, terms) else None
@@ -183,7 +185,7 @@ class _Plan:
         if advice.fit is None:
             # A patience of the job's own is its word: what lies beyond it is not waited for.
             return advice if search.case.job.burst_after is None else None
-        return advice if advice.fit.candidate is not found.candidate else None
+        return advice if advice.fit.candidate.stand is not found.candidate.stand else None
 
     def _follow(self, search: Search, ranking: Ranking, advice: Advice, first: int) -> Decision:
         """Another place than the cheapest of this moment, or none yet."""
@@ -227,7 +229,7 @@ class _Plan:
         while a place that nobody takes back would have it.
         """
         search = self._search(case)
-        ranking = self._ranked(search)
+        ranking = self._ranked(search, self._ranker.field(search.needs))
         fitting = [c for c in ranking if not c.is_home and search.fits(c)]
         is_backed = any(c.offer.capacity_type in RELIABLE for c in fitting)
         if case.job.finish_by is not None and not is_backed:
@@ -311,7 +313,8 @@ class _Plan:
         if case.overlaps or lease.is_home or lease.provider in self._home:
             return _stay(case, lease, Reason.RUNNING_WELL, f"runs at {lease.offer.place}")
         search = self._search(case)
-        ranking = self._ranker.ranking(search.needs, search.terms, search.max_loss)
+        field = self._ranker.field(search.needs)
+        ranking = self._ranker.ranking(field, search.terms, search.max_loss)
         why = kept_outside(case, lease, self._snapshot.stop_failover)
         advice = None
         if self._advisor.is_asked(case, search.terms):

@@ -9,7 +9,7 @@ the exact ones of `pricing`, worked out when somebody asks. Called by `placement
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from math import exp, expm1
+from math import exp, expm1, inf
 from typing import NamedTuple
 
 from overspill.core.filters import Market, Needs, fabric_falls_short
@@ -26,7 +26,7 @@ from overspill.core.pricing import (
     egress_usd_per_gib,
     hours,
     mtbf_of,
-    quote,
+    quote_at,
     span,
     start_time,
 )
@@ -45,9 +45,9 @@ FARTHEST = 20.0
 _NEAR = 1e-3
 """Hours; what is closer than this to a limit is worked out exactly."""
 
-_CLOSING_H = CLOSING_TIME / timedelta(hours=1)
+CLOSING_H = CLOSING_TIME / timedelta(hours=1)
 _TOLERANCE = float(RATE_TOLERANCE)
-_RESERVE = float(RATE_TOLERANCE / SAFETY_SHARE)
+RESERVE = float(RATE_TOLERANCE / SAFETY_SHARE)
 
 
 class Work(NamedTuple):
@@ -99,13 +99,14 @@ class Stand:
     gpus: int
     """What a job takes of each node."""
     nodes: int
+    takes: float
+    """GPUs that must be free of a rented offer: more than any has while it cannot be had."""
     is_own: bool
     """Nodes of ours: no dollars leave. A pool that an autoscaler grows is home, but paid."""
     is_limited: bool
     """Its account has limits of its own."""
     dearer: Key
-    lesser: Key
-    """The groups of losers it would belong to: `COSTS_MORE` and `LESS_PREFERRED`."""
+    """The group of losers it belongs to where its price is why."""
 
     def about(self, work: Work) -> float:
         """About the USD per useful hour."""
@@ -128,8 +129,8 @@ class Stand:
         """About the USD a lease needs with its reserve; `run`: hours, where work is unknown."""
         start = self.start + work.restore
         lasts = start + work.hours + self.rework(work, start) if run is None else start + run
-        paid = max(lasts, self.least) + _CLOSING_H
-        return self.usd_per_hour * paid * _RESERVE + self.egress * work.moved_gib * 1.1
+        paid = max(lasts, self.least) + CLOSING_H
+        return self.usd_per_hour * paid * RESERVE + self.egress * work.moved_gib * 1.1
 
     def costs_less_than(self, limit: float, work: Work, terms: Terms) -> bool:
         """Whether the least money a lease needs is surely less than that; False: perhaps."""
@@ -177,10 +178,10 @@ def stand_of(place: Pool | Rented, market: Market, needs: Needs) -> Stand:
         len(pool.nodes) if pool else 1,
         needs.gpu.count,
         needs.num_nodes,
+        inf if offer.unavailable_reason else rented.wanted(needs) if rented else 0,
         pool is not None and offer.capacity_type is CapacityType.OWN,
         _is_limited(market),
         (offer.provider, Reason.COSTS_MORE, offer.gpu_model),
-        (offer.provider, Reason.LESS_PREFERRED, offer.gpu_model),
     )
 
 
@@ -257,7 +258,10 @@ class Candidate:
     def quote(self) -> Quote:
         """The all-in price, exact."""
         if self._quote is None:
-            self._quote = quote(self.offer, self.market, self._kind.needs, self._kind.terms)
+            stand = self.stand
+            self._quote = quote_at(
+                stand.price, stand.start_h, stand.offer, stand.market, self._kind.terms
+            )
         return self._quote
 
     @property

@@ -31,9 +31,12 @@ class Rented:
     changes: int = 0
 
     def fits(self, needs: Needs) -> bool:
+        """Whether there is enough left."""
+        return self.free >= self.wanted(needs)
+
+    def wanted(self, needs: Needs) -> int:
         """Whole offers go to one job; divisible ones are shared."""
-        wanted = needs.gpus_total if self.offer.is_divisible else self.offer.gpu_count
-        return self.free >= wanted
+        return needs.gpus_total if self.offer.is_divisible else self.offer.gpu_count
 
     def take(self, needs: Needs) -> None:
         """Marks what the job takes as gone."""

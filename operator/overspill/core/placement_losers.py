@@ -5,10 +5,11 @@ to fitting names the decision's reason: a price above the cap says more than a w
 Called by `placement` and `placement_ranking`.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import itemgetter
+from typing import Protocol, TypeVar
 
 from overspill.core.decision import Action, Rejection
 from overspill.core.filters import Refusal
@@ -123,6 +124,17 @@ class Group:
             self.cheapest_usd_per_hour = price
 
 
+class Loser(Protocol):
+    """A place that lost by its price."""
+
+    offer: Offer
+    price: Decimal
+    size: int
+    dearer: Key
+
+
+Dearer = TypeVar("Dearer", bound=Loser)
+
 _DEAREST = Decimal("Infinity")
 
 Ranked = tuple[tuple[int, Decimal, str, str], Rejection]
@@ -167,13 +179,18 @@ class Losers:
         """One more offer (or pool of equal nodes) that lost."""
         self._add((offer.provider, why.reason, offer.gpu_model), why, price, offers)
 
-    def counted(self, key: Key, offers: int, price: Decimal) -> bool:
-        """Counts more of a group that has its sentence; False: it has none yet, add one."""
-        group = self.groups.get(key)
-        if group is None:
-            return False
-        group.count(offers, price)
-        return True
+    def add_dearer(self, others: Iterable[Dearer], why: Callable[[Dearer], Refusal]) -> None:
+        """Everybody who costs more; `why` is asked once for every group."""
+        groups = self.groups
+        for one in others:
+            group = groups.get(one.dearer)
+            if group is None:
+                self.add(one.offer, why(one), one.price, one.size)
+                continue
+            group.offers += one.size
+            cheapest = group.cheapest_usd_per_hour
+            if cheapest is None or one.price < cheapest:
+                group.cheapest_usd_per_hour = one.price
 
     def add_account(self, provider: str, why: Refusal) -> None:
         """An account that offers nothing at all."""

@@ -80,6 +80,7 @@ class Ground:
         self.past, self.now = past, now
         self._ages: dict[tuple[Place, Gang], float] = {}
         self._dependable: dict[tuple[Place, Gang], bool] = {}
+        self._studied: dict[tuple[int, float, float | None], Studied] = {}
         self._spots: dict[Moved, dict[tuple[int, bool], Spot]] = defaultdict(dict)
 
     def age(self, place: Place, gang: Gang) -> float:
@@ -100,6 +101,13 @@ class Ground:
             self._dependable[key] = up >= self.past.tuning.dependable_share
         return self._dependable[key]
 
+    def studied(self, candidate: Candidate, place: Place, moved: Moved) -> Studied:
+        """What there is to learn from about a place, by what any candidate of it tells."""
+        track = self.past.tracks.get(place) or Track(place, (), ())
+        entry, losses = _digits(_usual_move(candidate, moved.usual_gib)), _losses(candidate, place)
+        found = Studied(track, self.past.lives.get(place, ()), entry, losses)
+        return self._studied.setdefault((id(track), entry, losses), found)
+
     def spots(self, moved: Moved) -> dict[tuple[int, bool], Spot]:
         """What is known for jobs that move so much; by the id of a stand, which lives as long as
         its plan and knows the needs of its jobs, and whether it is up.
@@ -112,8 +120,7 @@ def sights_of(
 ) -> Mapping[Place, Sight]:
     """What these candidates are to the job now, one for every place that has a past."""
     found: dict[Place, Sight] = {}
-    moved = _moved(search)
-    spots = ground.spots(moved)
+    moved = moved_of(search)
     for candidate in candidates:
         place = candidate.stand.place
         known = found.get(place)
@@ -125,11 +132,16 @@ def sights_of(
         there = fit if isinstance(fit, Fit) else None
         if isinstance(fit, Refusal) and (known is not None or fit.reason not in AWAY):
             continue
-        key = (id(candidate.stand), there is not None)
-        if key not in spots:
-            spots[key] = _spot(candidate, ground, moved, is_up=there is not None)
-        found[place] = Sight(spots[key], there)
+        found[place] = Sight(spot_of(candidate, ground, moved, is_up=there is not None), there)
     return found
+
+
+def spot_of(candidate: Candidate, ground: Ground, moved: Moved, *, is_up: bool) -> Spot:
+    """The candidate's place for jobs that move as much; the same object for the same question."""
+    spots, key = ground.spots(moved), (id(candidate.stand), is_up)
+    if key not in spots:
+        spots[key] = _spot(candidate, ground, moved, is_up=is_up)
+    return spots[key]
 
 
 def held_sight(
@@ -141,7 +153,7 @@ def held_sight(
     is_reliable = place.capacity_type in RELIABLE
     age = 0.0 if is_reliable else ground.age(place, gang)
     option = Option(place.label, price, 0.0, is_reliable, is_up=True, age=age)
-    studied = _studied(candidate, place, ground.past, _moved(search))
+    studied = ground.studied(candidate, place, moved_of(search))
     spot = Spot(place, price, float(priced.start_h), is_reliable, option, studied)
     return Sight(spot, is_held=True)
 
@@ -151,7 +163,8 @@ def gang_of(search: Search) -> Gang:
     return Gang(search.needs.gpu.count, search.needs.num_nodes)
 
 
-def _moved(search: Search) -> Moved:
+def moved_of(search: Search) -> Moved:
+    """What the job has to move."""
     job, terms = search.case.job, search.terms
     usual = job.data_gib + (job.checkpoint.size_gib if job.checkpoint else 0)
     return Moved(terms.restore_h, terms.moved_gib, usual)
@@ -165,14 +178,8 @@ def _spot(candidate: Candidate, ground: Ground, moved: Moved, *, is_up: bool) ->
     age = 0.0 if is_reliable else ground.age(place, gang)
     price, entry = stand.usd_per_hour, candidate.entry
     option = Option(place.label, price, entry, is_reliable, is_up, age)
-    studied = _studied(candidate, place, ground.past, moved)
+    studied = ground.studied(candidate, place, moved)
     return Spot(place, price, float(candidate.start_h), is_reliable, option, studied)
-
-
-def _studied(candidate: Candidate, place: Place, past: Past, moved: Moved) -> Studied:
-    track = past.tracks.get(place) or Track(place, (), ())
-    entry = _digits(_usual_move(candidate, moved.usual_gib))
-    return Studied(track, past.lives.get(place, ()), entry, _losses(candidate, place))
 
 
 def _usual_move(candidate: Candidate, gib: Decimal) -> float:

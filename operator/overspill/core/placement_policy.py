@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from overspill.core.lease import Lease
 from overspill.core.placement_candidate import Candidate
@@ -18,9 +19,10 @@ from overspill.core.placement_options import Ground, Sight, Spot, gang_of, held_
 from overspill.core.placement_ranking import Ranking
 from overspill.core.placement_reserve import at_risk_h
 from overspill.core.placement_search import Fit, Search
+from overspill.core.placement_view import Views
 from overspill.core.policy import NET, Answer, Question, choose
-from overspill.core.policy_knowledge import Knowledge, Setting
-from overspill.core.policy_learn import learnt, round_up, rounded, seen_enough
+from overspill.core.policy_knowledge import Setting
+from overspill.core.policy_learn import Learner, round_up, rounded, seen_enough
 from overspill.core.policy_past import Past, Place
 from overspill.core.pricing import Terms, quote, span
 from overspill.core.snapshot import Snapshot
@@ -37,7 +39,7 @@ class Advice:
     fit: Fit | None
     answer: Answer
     others: tuple[Fit, ...]
-    """What could be had too."""
+    """What could be had too, where nothing is taken."""
     safe_until: datetime
     """When a reliable place must be asked for at the latest."""
 
@@ -57,17 +59,27 @@ class Advice:
         return f"{told}starting now {works} USD; {until}"
 
 
+class _Word(NamedTuple):
+    """An answer before it is known who it is about."""
+
+    answer: Answer
+    safe_until: datetime
+
+    def of(self, fit: Fit | None, others: tuple[Fit, ...] = ()) -> Advice:
+        """The advice to take that, or to wait."""
+        return Advice(fit, self.answer, others, self.safe_until)
+
+
 class Advisor:
     """One plan's questions to the policy."""
 
     def __init__(self, snapshot: Snapshot, now: datetime) -> None:
         self._past: Past = snapshot.past
         self._ground = Ground(snapshot.past, now)
+        self._views = Views(self._ground)
         self._now = now
         self._is_ready = seen_enough(self._past, self._past.until)
-        self._known: dict[object, Knowledge] = {}
-        self._kept: list[Spot] = []
-        """They are known by their ids, and so must not be forgotten."""
+        self._learner = Learner(snapshot.past)
 
     def is_asked(self, case: Case, terms: Terms) -> bool:
         """Whether the policy has a say: a past, an estimate, no order of the job's own, and a
@@ -88,6 +100,16 @@ class Advisor:
 
         None: no reliable place holds the deadline, so the plain rules decide.
         """
+        seen = self._views.seen(search, ranking, wish)
+        if seen is not None:
+            word = self._word(search, [one.spot for one in seen], None, timedelta(0))
+            if word is None:
+                return None
+            chosen = next((s for s in seen if s.spot.option.name == word.answer.place), None)
+            fit = search.attempt(ranking.candidate_at(chosen.stand)) if chosen else None
+            if isinstance(fit, Fit):
+                return word.of(fit)
+        # Who waits is told of all that could be had.
         sights = sights_of(search, ranking.alike(wish), self._ground, None)
         return self._advice(search, sights, None, timedelta(0))
 
@@ -105,57 +127,48 @@ class Advisor:
         sights[held.spot.place] = held
         began = lease.active_since or self._now
         starts = began + span(priced.start_h) - self._now
-        return self._advice(search, sights, held, max(timedelta(0), starts))
+        return self._advice(search, sights, held.spot, max(timedelta(0), starts))
 
     def _advice(
-        self, search: Search, sights: Mapping[Place, Sight], held: Sight | None, starts: timedelta
+        self, search: Search, sights: Mapping[Place, Sight], held: Spot | None, starts: timedelta
     ) -> Advice | None:
-        listed = list(sights.values())
-        reliable = [s.spot.price for s in listed if s.spot.is_reliable and s.may_serve]
+        word = self._word(search, [s.spot for s in sights.values()], held, starts)
+        if word is None:
+            return None
+        fits = {s.spot.option.name: s.fit for s in sights.values() if s.fit is not None}
+        chosen = fits.get(word.answer.place or "")
+        return word.of(chosen, tuple(fit for fit in fits.values() if fit is not chosen))
+
+    def _word(
+        self, search: Search, spots: Sequence[Spot], held: Spot | None, starts: timedelta
+    ) -> "_Word | None":
+        # What is reliable is there, or held.
+        reliable = [spot.price for spot in spots if spot.is_reliable]
         if not reliable:
             return None
-        setting = self._setting(search, listed, min(reliable))
-        question = self._question(search, listed, held, starts)
-        answer = choose(question, self._knowledge(search, listed, setting))
-        fits = {s.spot.option.name: s.fit for s in listed if s.fit is not None}
-        chosen = fits.get(answer.place or "")
-        others = tuple(fit for fit in fits.values() if fit is not chosen)
-        return Advice(chosen, answer, others, self._safe_until(question, setting.cold))
+        cold = max([spot.start for spot in spots])
+        setting = self._setting(float(search.terms.work_h), cold, min(reliable))
+        question = self._question(search, spots, held, starts)
+        uncertain = [spot.studied for spot in spots if not spot.is_reliable]
+        answer = choose(question, self._learner.knowledge(uncertain, gang_of(search), setting))
+        return _Word(answer, self._safe_until(question, setting.cold))
 
-    def _setting(self, search: Search, sights: Sequence[Sight], reliable: float) -> Setting:
-        work = float(search.terms.work_h)
-        return rounded(
-            Setting(
-                step=self._past.step / timedelta(hours=1),
-                cold=max(s.spot.start for s in sights),
-                reliable_price=reliable,
-                work=work,
-                slack=max(round_up(work), WAIT_SPAN_H),
-            )
-        )
-
-    def _knowledge(self, search: Search, sights: Sequence[Sight], setting: Setting) -> Knowledge:
-        uncertain = [s.spot for s in sights if not s.spot.is_reliable]
-        gang = gang_of(search)
-        key = (tuple(map(id, uncertain)), gang, setting)
-        found = self._known.get(key)
-        if found is None:
-            found = learnt(self._past, tuple(s.studied for s in uncertain), gang, setting)
-            self._known[key] = found
-            self._kept += uncertain
-        return found
+    def _setting(self, work: float, cold: float, reliable: float) -> Setting:
+        step = self._past.step / timedelta(hours=1)
+        slack = max(round_up(work), WAIT_SPAN_H)
+        return rounded(Setting(step, cold, reliable, work, slack))
 
     def _question(
-        self, search: Search, sights: Sequence[Sight], held: Sight | None, starts: timedelta
+        self, search: Search, spots: Sequence[Spot], held: Spot | None, starts: timedelta
     ) -> Question:
         job = search.case.job
         assert job.finish_by is not None  # noqa: S101  (is_asked checked; narrows the type)
         return Question(
-            options=[s.spot.option for s in sights],
+            options=[spot.option for spot in spots],
             work=float(search.terms.work_h),
             time=(job.finish_by - self._now) / timedelta(hours=1),
             until_next=self._past.step / timedelta(hours=1),
-            held=held.spot.option.name if held else None,
+            held=held.option.name if held else None,
             start_left=starts / timedelta(hours=1),
             at_risk=float(at_risk_h(search.case, search.terms)),
         )

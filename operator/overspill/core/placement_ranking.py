@@ -8,17 +8,19 @@ needs and terms share one ranking. Called by `placement` and `placement_moves`.
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
-from operator import itemgetter
+from operator import itemgetter, sub
 
 from overspill.core.filters import Market, Needs, Refusal, refusal
+from overspill.core.once import once
 from overspill.core.placement_candidate import Candidate, Kind, Preference, Stand, Work, stand_of
 from overspill.core.placement_capacity import Capacity
 from overspill.core.placement_losers import Losers, Shared
 from overspill.core.placement_pool import Pool
 from overspill.core.placement_reserve import RELIABLE
+from overspill.core.placement_sheet import Sheet
 from overspill.core.policy_past import losses_of
 from overspill.core.pricing import Terms, cut_price, span
 from overspill.core.reasons import Reason
@@ -40,15 +42,15 @@ class Group:
             alike[stand.cost].append(stand)
         self.alike = list(alike.values())
         """Those that cost every job the same, by name."""
+        self._sheet = Sheet([stands[0] for stands in self.alike])
 
     def by_price(self, work: Work) -> Sequence[Stand]:
         """By what a useful hour costs; what costs the same to a millionth by name."""
         if len(self.alike) == 1:
             return self.alike[0]
-        ranked = [(stands[0].about(work), stands) for stands in self.alike]
-        ranked.sort(key=_price)
+        ranked = sorted(zip(self._sheet.about(work), self.alike, strict=True), key=_price)
         prices = [price for price, _ in ranked]
-        if any(after - before < _ALIKE for before, after in pairwise(prices)):
+        if min(map(sub, prices[1:], prices)) < _ALIKE:
             return sorted(self.stands, key=lambda stand: (stand.useful(work), stand.tail))
         return [stand for _, stands in ranked for stand in stands]
 
@@ -58,19 +60,62 @@ _ALIKE = 2e-6
 """Prices farther apart than this differ after rounding too."""
 
 
+class Alike:
+    """Places of one rank of model and fabric."""
+
+    def __init__(self, stands: Sequence[Stand]) -> None:
+        self.stands = stands
+        self.are_apart = len({stand.place for stand in stands}) == len(stands)
+        """No two are offers of one place."""
+
+
 class Field:
     """The places that fit the needs of a kind of job, and who does not."""
 
-    def __init__(self, stands: Sequence[Stand], losers: Shared) -> None:
-        self.stands, self.losers = stands, losers
+    def __init__(self, needs: Needs, stands: Sequence[Stand], losers: Shared) -> None:
+        self.needs, self.stands, self.losers = needs, stands, losers
         groups: dict[Preference, list[Stand]] = defaultdict(list)
         for stand in stands:
             groups[stand.preference].append(stand)
         self.groups = [Group(*group) for group in sorted(groups.items())]
         """The most preferred first."""
         self.reliable = [s for s in stands if s.offer.capacity_type in RELIABLE]
+        self._reliable_sheet = Sheet(self.reliable)
+        self.grows_reliable = any(s.pool is not None for s in self.reliable)
+        """A pool that an autoscaler grows counts as reliable."""
+        self.has_home = any(stand.pool is not None for stand in stands)
         self.may_end = any(s.offer.available_until is not None for s in stands)
         self._behind: dict[Preference, Shared] = {}
+        self._alike: dict[tuple[int, bool], Alike] = {}
+
+    @once
+    def dearest(self) -> Stand | None:
+        """At least as dear as every place in it, in every respect; None: there is none."""
+        if not self.stands:
+            return None
+        return replace(
+            self.stands[0],
+            price=max(s.price for s in self.stands),
+            usd_per_hour=max(s.usd_per_hour for s in self.stands),
+            start=max(s.start for s in self.stands),
+            hazard=max(s.hazard for s in self.stands),
+            egress=max(s.egress for s in self.stands),
+            least=max(s.least for s in self.stands),
+        )
+
+    def alike(self, preference: Preference) -> "Alike":
+        """The places of the same rank of model and fabric."""
+        wanted = preference[1:]
+        if wanted not in self._alike:
+            groups = (g for g in self.groups if g.preference[1:] == wanted)
+            self._alike[wanted] = Alike([stand for group in groups for stand in group.stands])
+        return self._alike[wanted]
+
+    def by_need(self, work: Work) -> list[Stand]:
+        """The reliable ones, whose lease needs least money first."""
+        needed = self._reliable_sheet.needed(work)
+        order = sorted(range(len(needed)), key=needed.__getitem__)
+        return [self.reliable[index] for index in order]
 
     @property
     def changes(self) -> int:
@@ -111,9 +156,13 @@ class Ranking:
 
     def __iter__(self) -> Iterator[Candidate]:
         """The candidates, best first."""
+        return (self.candidate(index) for index, _ in enumerate(self.stands()))
+
+    def stands(self) -> Iterator[Stand]:
+        """What they are made of, best first."""
         index = 0
         while index < len(self._stands) or self._look_further():
-            yield self.candidate(index)
+            yield self._stands[index]
             index += 1
 
     def candidate(self, index: int) -> Candidate:
@@ -125,12 +174,36 @@ class Ranking:
 
     def reliable(self) -> Iterator[Candidate]:
         """The candidates that are not taken back, whose finish needs least money first."""
-        work = self._kind.work
-        found = sorted(self._field.reliable, key=lambda s: s.needed(work, None))
-        return map(self._kind.candidate, found)
+        return map(self._kind.candidate, self._field.by_need(self._kind.work))
+
+    @property
+    def dearest(self) -> Candidate | None:
+        """Nowhere cheaper than any of them; None where there is none, or home may be reliable."""
+        dearest = None if self._field.grows_reliable else self._field.dearest
+        return None if dearest is None else self._kind.candidate(dearest)
+
+    @property
+    def has_home(self) -> bool:
+        """Some of them are nodes of this cluster."""
+        return self._field.has_home
+
+    def candidate_at(self, stand: Stand) -> Candidate:
+        """The candidate that a stand is for these jobs."""
+        return self._kind.candidate(stand)
+
+    def places_alike(self, one: Candidate) -> Alike:
+        """What `alike` is about, in no order."""
+        return self._field.alike(one.preference)
 
     def alike(self, one: Candidate) -> list[Candidate]:
         """The candidates of the same rank of model and fabric, best first."""
+        return [self.candidate(index) for index in self._alike(one)]
+
+    def stands_alike(self, one: Candidate) -> list[Stand]:
+        """The same, while nobody asks what they cost."""
+        return [self._stands[index] for index in self._alike(one)]
+
+    def _alike(self, one: Candidate) -> list[int]:
         self._look_everywhere()
         starts, wanted = [0, *self._ends], one.preference[1:]
         found = [
@@ -138,7 +211,7 @@ class Ranking:
             for start, end, group in zip(starts, self._ends, self._field.groups, strict=False)
             if group.preference[1:] == wanted
         ]
-        return [self.candidate(index) for span_ in found for index in span_]
+        return [index for span_ in found for index in span_]
 
     def at_home(self) -> Iterator[Candidate]:
         """The candidates of this cluster, best first."""
@@ -149,18 +222,14 @@ class Ranking:
         chosen, work = self._stands[index], self._kind.work
         own = _about(chosen, work)
         end = self._ends[bisect_right(self._ends, index)]
-        for stand in self._stands[index + 1 : end]:
-            if not into.counted(stand.dearer, stand.size, stand.price):
-                into.add(stand.offer, _dearer(own, stand, work), stand.price, stand.size)
+        into.add_dearer(self._stands[index + 1 : end], lambda stand: _dearer(own, stand, work))
         into.include(self._field.behind(chosen.preference))
 
     def outweigh(self, into: Losers, chosen: Candidate, first: int) -> None:
         """Adds everybody else from `first` on; the policy weighed more than today's price."""
         self._look_everywhere()
-        for stand in self._stands[first:]:
-            if stand is chosen.stand or into.counted(stand.dearer, stand.size, stand.price):
-                continue
-            into.add(stand.offer, _outweighed(stand, self._kind.work), stand.price, stand.size)
+        others = [stand for stand in self._stands[first:] if stand is not chosen.stand]
+        into.add_dearer(others, lambda stand: _outweighed(stand, self._kind.work))
         into.include(self.losers)
 
     def _look_everywhere(self) -> None:
@@ -188,16 +257,15 @@ class Ranker:
         self._silent = _silent(snapshot, self._markets)
         self._charges = any(r.offer.beside_rates is not None for r in capacity.rented)
         """Whether anybody charges for what stands beside the GPUs; else jobs need not differ."""
-        self._rankings: dict[tuple[Needs, Terms, Decimal | None], Ranking] = {}
+        self._rankings: dict[tuple[Field, Terms, Decimal | None], Ranking] = {}
         self._fields: dict[Needs, Field] = {}
 
-    def ranking(self, needs: Needs, terms: Terms, max_loss: Decimal | None) -> Ranking:
-        """The ranking for jobs of these needs and terms; `max_loss` is the class's."""
-        asked = needs if self._charges else needs.plain
-        key = (asked, terms, max_loss)
+    def ranking(self, field: Field, terms: Terms, max_loss: Decimal | None) -> Ranking:
+        """The ranking in a field for jobs of these terms; `max_loss` is the class's."""
+        key = (field, terms, max_loss)
         found = self._rankings.get(key)
         if found is None:
-            kind, field = Kind(asked, terms, Work.of(terms)), self._whole_field(asked)
+            kind = Kind(field.needs, terms, Work.of(terms))
             if max_loss is not None or field.may_end:
                 field = self._narrowed(field, kind, max_loss)
             found = self._rankings[key] = Ranking(kind, field)
@@ -218,10 +286,10 @@ class Ranker:
             plain = needs.plain
             if plain is needs:
                 stands, losers = self._filter(needs)
-                found = Field(stands, losers.shared())
+                found = Field(needs, stands, losers.shared())
             else:
                 bare = self._whole_field(plain)
-                found = Field([_with_beside(s, needs) for s in bare.stands], bare.losers)
+                found = Field(needs, [_with_beside(s, needs) for s in bare.stands], bare.losers)
             self._fields[needs] = found
         return found
 
@@ -235,7 +303,7 @@ class Ranker:
             else:
                 losers.add(stand.offer, why, stand.price, stand.size)
         losers.include(field.losers)
-        return Field(fitting, losers.shared())
+        return Field(field.needs, fitting, losers.shared())
 
     def _filter(self, needs: Needs) -> tuple[list[Stand], Losers]:
         fitting: list[Stand] = []

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from overspill.core.filters import Needs, Refusal
 from overspill.core.offer import NOTHING_BESIDE
-from overspill.core.placement_candidate import Candidate
+from overspill.core.placement_candidate import Candidate, Stand
+from overspill.core.placement_capacity import Rented
 from overspill.core.placement_case import Case
 from overspill.core.placement_losers import Losers
 from overspill.core.placement_money import Allowance, Money, Purse, afford, purse_of
@@ -63,6 +64,11 @@ class Search:
     """What its finish-by is kept with; None: it has none that can be reckoned with."""
     finish_at_risk: str = ""
     """Why its money does not buy the reliable way to the finish-by."""
+    dearest: Candidate | None = None
+    """Nowhere cheaper than any place of its ranking; None: not known."""
+    has_home: bool = True
+    """It may meet a busy home on its way, and wait for it."""
+    _is_at_ease: bool | None = None
     _ways: list[Candidate | None] = field(default_factory=list)
     _purses: dict[bool, Purse] = field(default_factory=dict)
     hours_left: float = inf
@@ -113,6 +119,39 @@ class Search:
     def fits(self, candidate: Candidate) -> bool:
         """Whether the job could have it now."""
         return isinstance(self.attempt(candidate), Fit)
+
+    def missed(self, stand: Stand) -> Refusal | None:
+        """Why a rented place is not to be had, where that is all there is to ask; None: ask it."""
+        rented = stand.rented
+        if rented is None or stand.is_limited or rented.free >= stand.takes:
+            return None
+        return _not_there(rented) if self.is_at_ease else None
+
+    @property
+    def is_at_ease(self) -> bool:
+        """Whether neither time nor money keeps the job from any rented place of its ranking,
+        unless it be a limit of the account's.
+
+        False: perhaps, `attempt` says.
+        """
+        if self._is_at_ease is None:
+            self._is_at_ease = self.dearest is not None and self._has_ease(self.dearest)
+        return self._is_at_ease
+
+    def _has_ease(self, dearest: Candidate) -> bool:
+        case = self.case
+        if case.facts.excluded_offers or (self.has_home and case.burst_from > case.now):
+            return False
+        is_free = case.job.finish_by is None or case.has_run
+        if not is_free and not dearest.is_done_within(self.hours_left):
+            return False
+        purse = self._purse(is_own=False)
+        if not purse.surely_pays(dearest):
+            return False
+        if self.watched is None or purse.total is None:
+            return True
+        finish = self._way_to_finish(self.watched)
+        return finish is None or self.watched.is_ample(finish, dearest, purse.total)
 
     def _kept(
         self, candidate: Candidate, money: Decimal | Refusal | None
@@ -182,10 +221,8 @@ class Search:
     def _outside(self, candidate: Candidate, total: Decimal | None) -> Fit | Refusal:
         rented = candidate.rented
         assert rented is not None  # noqa: S101  (home was handled before; this narrows the type)
-        if rented.offer.unavailable_reason:
-            return Refusal(Reason.UNAVAILABLE, rented.offer.unavailable_reason, clears=True)
-        if not rented.fits(self.needs):
-            return _TAKEN
+        if rented.offer.unavailable_reason or not rented.fits(self.needs):
+            return _not_there(rented)
         return self._waits_for_own(candidate) or Fit(candidate, (), total)
 
     def _waits_for_own(self, candidate: Candidate) -> Refusal | None:
@@ -211,3 +248,8 @@ class Search:
             seconds = Decimal(str(candidate.takes.total_seconds())) * START_MARGIN
             until = min(until, case.job.finish_by - timedelta(seconds=int(seconds)))
         return until if until > self.case.now else None
+
+
+def _not_there(rented: Rented) -> Refusal:
+    told = rented.offer.unavailable_reason
+    return Refusal(Reason.UNAVAILABLE, told, clears=True) if told else _TAKEN

@@ -8,7 +8,7 @@ Called by `placement`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -37,7 +37,6 @@ class _Crowd:
     """What a field must be like for its answer to be that of many jobs."""
 
     dearest: Stand
-    """At least as dear as every place in it, in every respect."""
     may_leave: bool
     """There are places for which a job waits first, in the hope of home."""
     is_torn: bool
@@ -89,20 +88,11 @@ def _is_affordable(search: Search, crowd: _Crowd) -> bool:
 
 def _crowd_of(field: Field) -> _Crowd | None:
     """None: the order of its places, and so the answer, may hang on a job's terms."""
-    stands = field.stands
-    if not stands or field.may_end or any(stand.is_limited for stand in stands):
+    stands, dearest = field.stands, field.dearest
+    if dearest is None or field.may_end or any(stand.is_limited for stand in stands):
         return None
     if not all(_is_in_order(group) for group in field.groups) or not _has_one_word(stands):
         return None
-    dearest = replace(
-        stands[0],
-        price=max(s.price for s in stands),
-        usd_per_hour=max(s.usd_per_hour for s in stands),
-        start=max(s.start for s in stands),
-        hazard=max(s.hazard for s in stands),
-        egress=max(s.egress for s in stands),
-        least=max(s.least for s in stands),
-    )
     may_leave = any(s.offer.capacity_type is not CapacityType.OWN for s in stands)
     at_home = next((g for g in field.groups if g.stands[0].pool), None)
     return _Crowd(dearest, may_leave, at_home is not None and len(at_home.alike) > 1)

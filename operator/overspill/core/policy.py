@@ -10,6 +10,7 @@ safety net has the last word. The benchmark and the operator ask the same functi
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from overspill.core.policy_knowledge import Knowledge, Life
 from overspill.core.policy_safety import Footing, is_safe
@@ -17,6 +18,11 @@ from overspill.core.policy_value import Costs, State
 
 NET = "too little slack for luck"
 """The safety net's word: the deadline asks for this place, not its price."""
+
+
+_price = attrgetter("price")
+_ROUNDING = 1 - 1e-9
+"""Rates are sums of products: their last digits are not sure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +73,23 @@ def choose(question: Question, known: Knowledge) -> Answer:
 class _Choice:
     def __init__(self, question: Question, known: Knowledge) -> None:
         self._q, self._known = question, known
-        self._held = next((o for o in question.options if o.name == question.held), None)
+        self._held = None
+        if question.held is not None:
+            self._held = next((o for o in question.options if o.name == question.held), None)
         cold = known.setting.cold
         self._footing = Footing(
             question.time - question.work, question.until_next, cold, question.at_risk
         )
+        self._lives: dict[int, float] = {}
 
     def answer(self) -> Answer:
         """The wish where it is safe; else the best of what is."""
-        wish = self._wish()
-        option = next((o for o in self._q.options if o.name == wish.place), None)
+        option, why, costs = self._wish()
         if self._is_safe(option):
-            return wish
+            return Answer(option.name if option else None, why, costs)
         best = self._best([o for o in self._q.options if o.is_up and self._is_safe(o)])
         place = self._fallback() if best.is_reliable else best
-        return Answer(place.name, NET, wish.costs)
+        return Answer(place.name, NET, costs)
 
     def _is_safe(self, option: Option | None) -> bool:
         if option is not None and option.is_reliable:
@@ -93,20 +101,21 @@ class _Choice:
             return None
         return self._q.start_left if option is self._held else self._known.setting.cold
 
-    def _wish(self) -> Answer:
+    def _wish(self) -> tuple[Option | None, str, Costs | None]:
         """Wait, work at the dependable price, or use a cheap place: the cheapest way on."""
         if self._q.start_left > 0 and self._held is not None:
-            return Answer(self._held.name, "it is still starting")
+            return self._held, "it is still starting", None
+        known = self._known.cheap
         serving = [o for o in self._q.options if o.is_up]
-        cheap = [o for o in serving if o.name in self._known.cheap]
+        cheap = [o for o in serving if o.name in known]
         costs = self._costs(cheap)
         if cheap and costs.unreliable <= min(costs.idle, costs.reliable):
-            return Answer(self._best(cheap).name, "a cheap place is up", costs)
+            return self._best(cheap), "a cheap place is up", costs
         # What runs is never stopped only to wait: the operator has no such step.
         if costs.idle < costs.reliable and self._held not in serving:
-            return Answer(None, "waiting for a cheap place costs less", costs)
-        others = [o for o in serving if o.name not in self._known.cheap]
-        return Answer(self._best(others).name, "waiting costs more than it saves", costs)
+            return None, "waiting for a cheap place costs less", costs
+        others = [o for o in serving if o.name not in known]
+        return self._best(others), "waiting costs more than it saves", costs
 
     def _costs(self, cheap: Sequence[Option]) -> Costs:
         known = self._known
@@ -124,8 +133,7 @@ class _Choice:
 
     def _best(self, serving: Sequence[Option]) -> Option:
         """The least all-in rate; what is held is left only for clearly more than a move costs."""
-        best = min(serving, key=lambda o: (self._rate(o), o.name))
-        held = self._held
+        best, held = self._cheapest(serving), self._held
         if held is None or held not in serving or best is held:
             return best
         known = self._known
@@ -133,6 +141,18 @@ class _Choice:
         saved = (self._running(held) - self._running(best)) * stay
         cost = (best.price + self._slack_price(best)) * known.setting.cold + best.entry
         return best if saved > known.tuning.move_gain * cost else held
+
+    def _cheapest(self, serving: Sequence[Option]) -> Option:
+        """The least all-in rate, by name among equals. No rate is below the price."""
+        first, *rest = sorted(serving, key=_price)
+        least, best = self._rate(first), first
+        for option in rest:
+            if option.price * _ROUNDING > least:
+                break
+            rate = self._rate(option)
+            if rate < least or (rate == least and option.name < best.name):
+                least, best = rate, option
+        return best
 
     def _slack_price(self, option: Option) -> float:
         """USD per hour of slack: the less there is, the surer it ends at the reliable price."""
@@ -163,6 +183,12 @@ class _Choice:
         return (option.price * (cold + self._q.at_risk / 2) + option.entry) if lives else 0.0
 
     def _life(self, option: Option) -> float:
+        found = self._lives.get(id(option))
+        if found is None:
+            found = self._lives[id(option)] = self._expected(option)
+        return found
+
+    def _expected(self, option: Option) -> float:
         horizon = min(self._known.tuning.horizon, self._q.work)
         if option.is_reliable:
             return max(horizon, 1e-6)

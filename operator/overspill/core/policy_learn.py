@@ -7,7 +7,7 @@ without them. Called by `placement_policy`.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -46,18 +46,19 @@ class Studied:
 class _View:
     """A track up to a step; equal to any other that saw the same until then."""
 
-    __slots__ = ("high", "low", "mark", "track")
+    __slots__ = ("_hash", "high", "low", "mark", "track")
 
     def __init__(self, track: Track, low: int, high: int) -> None:
         self.track, self.low, self.high = track, low, high
         count = track.count(high)
         self.mark = (track.place, low, high, track.marks[count - 1] if count else 0)
+        self._hash = hash(self.mark)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _View) and self.mark == other.mark
+        return self is other or (isinstance(other, _View) and self.mark == other.mark)
 
     def __hash__(self) -> int:
-        return hash(self.mark)
+        return self._hash
 
 
 class _Study(NamedTuple):
@@ -97,18 +98,56 @@ def seen_enough(past: Past, until: int) -> bool:
     return past.since is not None and (until - past.since) * past.step >= LEAST_SEEN
 
 
-def learnt(past: Past, studied: Sequence[Studied], gang: Gang, setting: Setting) -> Knowledge:
-    """Everything known at the past's last step about these places."""
-    hourly, older = _floor(past, REFRESH), _floor(past, LEARN)
-    if not seen_enough(past, older):
-        older = hourly
-    low = max(past.since or 0, older - past.kept_steps)
+class Learner:
+    """What one past teaches, at its last step, about any of its places.
 
-    def lesson(high: int) -> _Lesson:
-        studies = (_Study(_View(s.track, low, high), s.lives, s.entry, s.keeps) for s in studied)
-        return _Lesson(tuple(studies), gang, setting, past.tuning)
+    The same places come up for job after job of a plan; they are known by their ids, and so must
+    not be forgotten.
+    """
 
-    return _known(lesson(older)) if hourly == older else _newer(lesson(older), lesson(hourly))
+    def __init__(self, past: Past) -> None:
+        self._tuning = past.tuning
+        self._hourly, self._older = _floor(past, REFRESH), _floor(past, LEARN)
+        if not seen_enough(past, self._older):
+            self._older = self._hourly
+        self._low = max(past.since or 0, self._older - past.kept_steps)
+        self._known: dict[tuple[tuple[int, ...], Gang, Setting], Knowledge] = {}
+        self._studies: dict[tuple[int, int], _Study] = {}
+        self._views: dict[tuple[int, int], _View] = {}
+        self._kept: list[Studied] = []
+
+    def knowledge(self, studied: Sequence[Studied], gang: Gang, setting: Setting) -> Knowledge:
+        """Everything known about these places."""
+        key = (tuple(map(id, studied)), gang, setting)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._learnt(studied, gang, setting)
+        return found
+
+    def _learnt(self, studied: Sequence[Studied], gang: Gang, setting: Setting) -> Knowledge:
+        older = self._lesson(self._older, studied, gang, setting)
+        if self._hourly == self._older:
+            return _known(older)
+        return _newer(older, self._lesson(self._hourly, studied, gang, setting))
+
+    def _lesson(
+        self, high: int, studied: Sequence[Studied], gang: Gang, setting: Setting
+    ) -> _Lesson:
+        return _Lesson(tuple([self._study(s, high) for s in studied]), gang, setting, self._tuning)
+
+    def _study(self, studied: Studied, high: int) -> _Study:
+        key = (id(studied), high)
+        if key not in self._studies:
+            view = self._view(studied.track, high)
+            self._studies[key] = _Study(view, studied.lives, studied.entry, studied.keeps)
+            self._kept.append(studied)
+        return self._studies[key]
+
+    def _view(self, track: Track, high: int) -> _View:
+        key = (id(track), high)
+        if key not in self._views:
+            self._views[key] = _View(track, self._low, high)
+        return self._views[key]
 
 
 def share(past: Past, track: Track, gang: Gang) -> float:
@@ -146,8 +185,8 @@ def _newer(older: _Lesson, newer: _Lesson) -> Knowledge:
 
 def rounded(setting: Setting) -> Setting:
     """The same setting in few digits, so that small changes find what is known already."""
-    found = replace(setting, work=round_up(setting.work), cold=_digits(setting.cold))
-    return replace(found, reliable_price=_digits(setting.reliable_price))
+    cold, price = _digits(setting.cold), _digits(setting.reliable_price)
+    return Setting(setting.step, cold, price, round_up(setting.work), setting.slack)
 
 
 def _digits(value: float) -> float:

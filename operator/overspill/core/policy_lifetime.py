@@ -13,6 +13,8 @@ from dataclasses import dataclass
 EDGES = (0.25, 1.0, 4.0)
 """Ages that part the buckets."""
 
+_ENDS = (*EDGES, math.inf)
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -39,12 +41,18 @@ class Hazards:
 
     def life(self, age: float, horizon: float) -> float:
         """Hours that what has lasted `age` is expected to last, nothing counted past `horizon`."""
-        total, alive = 0.0, 1.0
-        for rate, start, end in self._pieces(age, age + horizon):
-            span = end - start
+        total, alive, end = 0.0, 1.0, age + horizon
+        # Plans ask this for every place and job, so the pieces are not listed first.
+        for rate, high in zip(self.rates, _ENDS, strict=True):
+            if age >= high:
+                continue
+            span = min(end, high) - age
+            if span <= 0:
+                break
             lasts = math.exp(-rate * span)
             total += alive * (span if rate * span < 1e-9 else (1 - lasts) / rate)
             alive *= lasts
+            age = high
         return total
 
     def _integral(self, start: float, end: float) -> float:
@@ -52,7 +60,7 @@ class Hazards:
 
     def _pieces(self, start: float, end: float) -> list[tuple[float, float, float]]:
         found, low = [], 0.0
-        for rate, high in zip(self.rates, (*EDGES, math.inf), strict=True):
+        for rate, high in zip(self.rates, _ENDS, strict=True):
             a, b = max(start, low), min(end, high)
             if b > a:
                 found.append((rate, a, b))
@@ -76,7 +84,7 @@ def learn(runs: Iterable[Run], prior: Hazards, weight: float) -> Hazards:
 def _count(run: Run, ends: list[float], exposed: list[float]) -> None:
     low = 0.0
     stop = run.since + run.hours
-    for index, high in enumerate((*EDGES, math.inf)):
+    for index, high in enumerate(_ENDS):
         exposed[index] += run.weight * max(0.0, min(stop, high) - max(run.since, low))
         low = high
     if run.ended:

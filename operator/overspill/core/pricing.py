@@ -23,6 +23,7 @@ UNTOLD = timedelta(days=7)
 """Stands in for a mean time between losses that nobody told, once something was lost."""
 
 MICRO = Decimal("0.000001")
+_LEAST_WORK_H = Decimal("0.01")
 _FARTHEST = Decimal(20)
 """exp() is cut here: past it the place is hopeless anyway."""
 
@@ -62,7 +63,10 @@ class Quote:
 
     def line(self, name: str) -> Decimal:
         """One line of the bill, 0 when it is not on it."""
-        return sum((line.usd for line in self.lines if line.name == name), Decimal(0))
+        for line in self.lines:
+            if line.name == name:
+                return line.usd
+        return Decimal(0)
 
 
 def terms_of(job: Job, *, restarts: bool) -> Terms:
@@ -108,21 +112,27 @@ def cut_price(offer: Offer, needs: Needs) -> Decimal:
 
 def quote(offer: Offer, market: Market, needs: Needs, terms: Terms) -> Quote:
     """The all-in price of the offer, cut to size, for the work of the terms."""
-    price = cut_price(offer, needs)
-    start_h = hours(start_time(offer, market)) + terms.restore_h
+    price, start_h = cut_price(offer, needs), hours(start_time(offer, market))
+    return quote_at(price, start_h, offer, market, terms)
+
+
+def quote_at(price: Decimal, start_h: Decimal, offer: Offer, market: Market, terms: Terms) -> Quote:
+    """The same where the price cut to size and the start of the place are known."""
+    start_h += terms.restore_h
     rework_h = _rework_h(terms, mtbf_of(offer, market), start_h)
     run_h = start_h + terms.work_h + rework_h
     idle_h = max(Decimal(0), hours(offer.min_billable) - run_h)
-    lines = (
-        CostLine("rate", _micro(price * terms.work_h)),
-        CostLine("coldStart", _micro(price * start_h)),
-        CostLine("rework", _micro(price * rework_h)),
-        CostLine("egress", _micro(egress_usd_per_gib(offer, market) * terms.moved_gib)),
-        CostLine("minimum", _micro(price * idle_h)),
+    sums = (
+        ("rate", price * terms.work_h),
+        ("coldStart", price * start_h),
+        ("rework", price * rework_h),
+        ("egress", egress_usd_per_gib(offer, market) * terms.moved_gib),
+        ("minimum", price * idle_h),
     )
-    total = sum((line.usd for line in lines), Decimal(0))
-    kept = tuple(line for line in lines if line.usd or line.name == "rate")
-    useful = _micro(total / max(terms.work_h, Decimal("0.01")))
+    lines = [CostLine(name, _micro(usd)) for name, usd in sums if usd or name == "rate"]
+    kept = tuple([line for line in lines if line.usd or line.name == "rate"])
+    total = sum([line.usd for line in kept], Decimal(0))
+    useful = _micro(total / max(terms.work_h, _LEAST_WORK_H))
     return Quote(price, kept, total, useful, start_h, rework_h)
 
 
@@ -172,11 +182,16 @@ def _rework_h(terms: Terms, mtbf: timedelta | None, start_h: Decimal) -> Decimal
     """Expected hours of paid time beyond the work itself: e^(λd)·(e^(λτ)-1)/(λτ) - 1 of it."""
     if not mtbf or mtbf < timedelta(0) or terms.work_h <= 0:
         return Decimal(0)
-    hazard = terms.num_nodes / hours(mtbf)
     tau = min(terms.interval_h or terms.work_h, terms.work_h)
+    return max(Decimal(0), terms.work_h * _again(mtbf, terms.num_nodes, tau, start_h))
+
+
+@lru_cache(maxsize=4096)
+def _again(mtbf: timedelta, num_nodes: int, tau: Decimal, start_h: Decimal) -> Decimal:
+    """Hours of an hour's work that are paid again. Exponentials of decimals take long."""
+    hazard = num_nodes / hours(mtbf)
     x = min(_FARTHEST, hazard * tau)
-    factor = min(_FARTHEST, hazard * start_h).exp() * (x.exp() - 1) / x - 1
-    return max(Decimal(0), terms.work_h * factor)
+    return min(_FARTHEST, hazard * start_h).exp() * (x.exp() - 1) / x - 1
 
 
 def _micro(value: Decimal) -> Decimal:

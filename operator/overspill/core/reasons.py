@@ -27,6 +27,9 @@ class Condition(StrEnum):
 class Reason(StrEnum):
     """Why. One CamelCase word each, unique across conditions, decisions and events."""
 
+    # As the word it equals; that of an Enum is Python code, and plans look up very many.
+    __hash__ = str.__hash__
+
     # waiting and refusing (decisions)
     WAITING_FOR_HOME = "WaitingForHome"
     WAITING_PAYS = "WaitingPays"

@@ -1,0 +1,104 @@
+"""What a job sees of its places when neither time nor money is a question anywhere.
+
+Thousands of jobs can afford all places of a field; to them a place is there or away, and nothing
+else of it depends on the job. So the places of jobs that move as much are laid out once, and each
+job only asks what is free. The answer is that of `placement_options.sights_of`, which asks every
+question of every place. Called by `placement_policy`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from overspill.core.filters import Refusal
+from overspill.core.placement_candidate import Candidate, Stand
+from overspill.core.placement_options import AWAY, Ground, Moved, Spot, moved_of, spot_of
+from overspill.core.placement_ranking import Alike, Ranking
+from overspill.core.placement_search import Search
+
+
+class Seen(NamedTuple):
+    """A place, and which of its offers stands for it."""
+
+    spot: Spot
+    stand: Stand
+
+
+@dataclass(slots=True)
+class _Row:
+    """An offer or pool that has a past."""
+
+    stand: Stand
+    slot: int
+    """The same for offers of one place."""
+    there: Seen | None = None
+    away: Seen | None = None
+
+
+class Views:
+    """The views of one plan."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._known: dict[tuple[Alike, Moved], _View] = {}
+
+    def seen(self, search: Search, ranking: Ranking, wish: Candidate) -> list[Seen] | None:
+        """Every place that is like the wish, once; None: it has to be looked at one by one."""
+        if not search.is_at_ease:
+            return None
+        alike, moved = ranking.places_alike(wish), moved_of(search)
+        view = self._known.get((alike, moved))
+        if view is None:
+            view = self._known[alike, moved] = _View(alike, moved, self._ground)
+        # Of offers of one place the best that fits stands for it: then the order counts.
+        order = None if alike.are_apart else ranking.stands_alike(wish)
+        return view.seen(search, ranking, order)
+
+
+class _View:
+    """Places alike for jobs that move as much."""
+
+    def __init__(self, alike: Alike, moved: Moved, ground: Ground) -> None:
+        self._ground, self._moved = ground, moved
+        slots: dict[object, int] = {}
+        known = [stand for stand in alike.stands if stand.place in ground.past.tracks]
+        self._rows = {id(s): _Row(s, slots.setdefault(s.place, len(slots))) for s in known}
+        self._slots = len(slots)
+
+    def seen(self, search: Search, ranking: Ranking, order: Iterable[Stand] | None) -> list[Seen]:
+        """One for every place."""
+        rows: Iterable[_Row] = self._rows.values()
+        if order is not None:
+            rows = [row for stand in order if (row := self._rows.get(id(stand)))]
+        found: list[Seen | None] = [None] * self._slots
+        for row in rows:
+            known = found[row.slot]
+            if known is not None and known.spot.option.is_up:
+                continue
+            rented = row.stand.rented
+            if rented is not None and not row.stand.is_limited:
+                is_up: bool | None = rented.free >= row.stand.takes
+            else:
+                is_up = _is_free(search, ranking.candidate_at(row.stand))
+            if is_up or (known is None and is_up is not None):
+                found[row.slot] = (row.there if is_up else row.away) or self._look(
+                    row, ranking, is_up=is_up
+                )
+        return [seen for seen in found if seen is not None]
+
+    def _look(self, row: _Row, ranking: Ranking, *, is_up: bool) -> Seen:
+        candidate = ranking.candidate_at(row.stand)
+        seen = Seen(spot_of(candidate, self._ground, self._moved, is_up=is_up), row.stand)
+        if is_up:
+            row.there = seen
+        else:
+            row.away = seen
+        return seen
+
+
+def _is_free(search: Search, candidate: Candidate) -> bool | None:
+    """Where there is more to ask; None: it is no option at all."""
+    found = search.attempt(candidate)
+    if isinstance(found, Refusal):
+        return False if found.reason in AWAY else None
+    return True

@@ -40,6 +40,8 @@ LASTING_S = 86_400
 DOWN_S = 90.0
 """Longer than it takes to give a node up (40 s), so that each loss is a real one."""
 LIMIT_S = 900.0
+LOOK_S = 20.0
+"""Between two counts: to list thousands of leases takes the API server a second of CPU."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def _bed(size: Size) -> Iterator[tuple[Bed, dict[str, str]]]:
         bed.nodes.add_many([NodeSpec(name, GPUS_PER_NODE) for name in names], timeout=600)
         chart.install(bed, chart.ChartOptions(values={"rbac.providerSecrets": [MARKET]}))
         supply = bed.workdir / "supply.json"
-        supply.write_text(json.dumps({"hosts": [_host(n) for n in range(size.leases // 8 + 4)]}))
+        supply.write_text(json.dumps({"hosts": [_host(n) for n in range(size.leases + 40)]}))
         options_of_market = SandboxOptions(markets=(MARKET,), supply=supply)
         market = closing.enter_context(Sandbox.start(options_of_market))
         for manifest in account_of(MARKET, market):
@@ -144,7 +146,7 @@ async def _fill(place: Place, size: Size, soak: Soak) -> None:
         to_stderr(f"soak: {soak.active} leases Active, {soak.running_home} jobs at home run")
         if soak.active >= size.leases and soak.running_home >= room:
             break
-        await asyncio.sleep(5)
+        await asyncio.sleep(LOOK_S)
     soak.filled_s = time.monotonic() - began
     await storm.quiet(place.bed, place.operator)
 
@@ -169,6 +171,16 @@ async def _idle(place: Place, soak: Soak) -> None:
     soak.idle_writes = writes.between(before, later)
     soak.idle_cpu_s = process.usage(place.operator.pid).cpu_s - used.cpu_s
     soak.finds_idle = soak_table.finds(place.operator.metrics_text())
+
+
+async def _idle_again(place: Place, soak: Soak) -> None:
+    """What a start costs when nothing has changed; the one new job is over by then."""
+    to_stderr("soak: what the start made it write")
+    await asyncio.sleep(20)
+    before = writes.scrape(await asyncio.to_thread(place.bed.metrics))
+    await asyncio.sleep(40)
+    later = writes.scrape(await asyncio.to_thread(place.bed.metrics))
+    soak.writes_after_start = writes.between(before, later)
 
 
 async def _churn(place: Place, size: Size, soak: Soak) -> None:
@@ -212,6 +224,8 @@ async def _lose_nodes(place: Place, size: Size, soak: Soak, end: float) -> None:
         soak.nodes_lost += 1
         to_stderr(f"soak: {end - time.monotonic():4.0f} s left, {soak.nodes_lost} nodes lost")
         await asyncio.sleep(60 / per_minute)
+    for _, name in down:
+        await asyncio.to_thread(place.bed.nodes.restore, name)
 
 
 async def _keep_alive(place: Place, end: float) -> None:
@@ -236,6 +250,7 @@ async def _restart(place: Place, soak: Soak) -> None:
     while "probe-cold" not in told and time.monotonic() - began < LIMIT_S:  # noqa: ASYNC110 -- a table
         await asyncio.sleep(0.05)
     soak.first_s = told.get("probe-cold", time.monotonic()) - began
+    await _idle_again(place, soak)
     soak.peak_rss_mib = process.usage(place.operator.pid).peak_rss_mib
 
 

@@ -28,6 +28,7 @@ class Soak:
     filled_s: float = 0.0
     idle_writes: dict[What, int] = field(default_factory=dict)
     idle_cpu_s: float = 0.0
+    writes_after_start: dict[What, int] = field(default_factory=dict)
     finds_idle: float = 0.0
     minutes: float = 0.0
     nodes_lost: int = 0
@@ -56,6 +57,7 @@ def lines(soak: Soak) -> list[Line]:
         Line("synced <= 5 s after a start", f"{soak.synced_s:.1f} s", soak.synced_s <= SYNCED_S),
         Line("first reconcile <= 10 s", f"{soak.first_s:.1f} s", soak.first_s <= FIRST_S),
         _idle(soak),
+        _after_start(soak),
         _losses(soak),
         Line("operator never ended itself", f"{soak.restarts} times", soak.restarts == 0),
     ]
@@ -87,12 +89,24 @@ def _reaction(soak: Soak) -> Line:
 
 
 def _idle(soak: Soak) -> Line:
-    ours = {w: n for w, n in soak.idle_writes.items() if writes.owner(w) == "operator" and w.ok}
-    count = sum(ours.values())
+    count, which = _ours(soak.idle_writes)
     told = (
-        f"{count} writes, {soak.finds_idle:.0f} truth finds, {soak.idle_cpu_s:.1f} CPU s a minute"
+        f"{count} writes{which}, {soak.finds_idle:.0f} truth finds, "
+        f"{soak.idle_cpu_s:.1f} CPU s a minute"
     )
     return Line("idle: no writes", told, count == 0)
+
+
+def _after_start(soak: Soak) -> Line:
+    count, which = _ours(soak.writes_after_start)
+    return Line("idle after a start: no writes", f"{count} writes{which} in 40 s", count == 0)
+
+
+def _ours(found: dict[What, int]) -> tuple[int, str]:
+    """How many writes were the operator's, and what it wrote most."""
+    ours = {w: n for w, n in found.items() if writes.owner(w) == "operator" and w.ok}
+    most = max(ours, key=lambda what: ours[what], default=None)
+    return sum(ours.values()), f" (most: {most.verb} {most.resource})" if most else ""
 
 
 def _losses(soak: Soak) -> Line:

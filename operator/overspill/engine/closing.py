@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 DRIFT_USD, DRIFT_SHARE = Decimal("0.05"), Decimal("0.05")
 """A bill that differs by more than both is worth a line in the log."""
 
+LOOK_FIRST_S, LOOK_LAST_S = 2.0, 30.0
+"""Between two looks at a child that is ending: each of them asks the API server to delete it."""
+
 GONE = (Phase.TERMINATED, Phase.SUCCEEDED, Phase.FAILED)
 
 
@@ -56,9 +59,16 @@ async def _end_home(engine: Engine, lease: Lease, provider: GatedProvider) -> No
             pass
         else:
             if seen.phase not in GONE:
-                engine.queue.add_after(engine.lease_key(lease), 2)
+                engine.queue.add_after(engine.lease_key(lease), _next_look_s(engine, lease))
                 return
     await _closed(engine, lease, None)
+
+
+def _next_look_s(engine: Engine, lease: Lease) -> float:
+    """A pod on a node that is silent for good ends when somebody comes: its own events wake us."""
+    since = lease.closing.requested_at if lease.closing else engine.clock.now()
+    age = (engine.clock.now() - since).total_seconds()
+    return min(LOOK_LAST_S, max(LOOK_FIRST_S, age / 5))
 
 
 async def _end_paid(engine: Engine, lease: Lease, provider: GatedProvider) -> None:

@@ -13,7 +13,7 @@ from overspill.core.lease import Handle, Lease
 from overspill.core.observation import Observation
 from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import LeaseState, Phase, ProviderType
-from overspill.engine.closing import end_lease, release
+from overspill.engine.closing import _next_look_s, end_lease, release
 from overspill.ports import DeleteLease, ReleaseLease
 from overspill.testing.market import FakeMarket, Held, Lies
 from overspill.testing.placing import NOW, make_job, make_lease, rent
@@ -271,3 +271,14 @@ async def test_what_was_made_is_charged_since_the_plan_when_nobody_remembers(
 async def test_what_was_never_made_costs_nothing(world: World, market: FakeMarket) -> None:
     closing(world, handle=None, created_at=NOW, **NEVER_ACTIVE)
     assert (await ended_after(world, 0)).billed_usd == 0
+
+
+@pytest.mark.parametrize(("age_s", "wait_s"), [(0, 2), (10, 2), (60, 12), (3600, 30), (-3600, 2)])
+def test_a_child_on_a_node_that_is_gone_for_good_is_asked_after_less_and_less(
+    world: World, age_s: float, wait_s: float
+) -> None:
+    """Its pod cannot end before somebody comes; every look asks the API server to delete it."""
+    lease = closing(world)
+    assert lease.closing is not None
+    asked = replace(lease.closing, requested_at=world.clock.now() - timedelta(seconds=age_s))
+    assert _next_look_s(world.engine, replace(lease, closing=asked)) == wait_s

@@ -50,8 +50,7 @@ async def _end_home(engine: Engine, lease: Lease, provider: GatedProvider) -> No
     """The child's name is unique: its absence, or its own end, is proof enough."""
     memo = engine.memory.steps.get(lease.name)  # a child that never was Active is known here only
     handle = lease.handle or (memo.handle if memo else None) or Handle(lease.key)
-    finished = lease.closing is not None and lease.closing.reason is ClosingReason.FINISHED
-    if not (finished and engine.memory.phase(lease.name) in GONE):
+    if not await _has_finished(engine, lease, provider, handle):
         await provider.close(handle)
         try:
             seen = await provider.observe(handle)
@@ -62,6 +61,23 @@ async def _end_home(engine: Engine, lease: Lease, provider: GatedProvider) -> No
                 engine.queue.add_after(engine.lease_key(lease), _next_look_s(engine, lease))
                 return
     await _closed(engine, lease, None)
+
+
+async def _has_finished(
+    engine: Engine, lease: Lease, provider: GatedProvider, handle: Handle
+) -> bool:
+    """Whether it ended by itself: its Job then stays, for whoever wants to read its log."""
+    if lease.closing is None or lease.closing.reason is not ClosingReason.FINISHED:
+        return False
+    phase = engine.memory.phase(lease.name)
+    if phase is None:  # not looked at since we started
+        try:
+            seen = await provider.observe(handle)
+        except LeaseNotFound:
+            return True
+        engine.memory.note(lease.name, seen, engine.clock.monotonic())
+        phase = seen.phase
+    return phase in GONE
 
 
 def _next_look_s(engine: Engine, lease: Lease) -> float:

@@ -12,7 +12,7 @@ from overspill.core.errors import Conflict, LeaseNotFound, ProviderError, Unavai
 from overspill.core.lease import Handle, Lease
 from overspill.core.observation import Observation
 from overspill.core.snapshot import ProviderAccount
-from overspill.core.vocabulary import LeaseState, Phase, ProviderType
+from overspill.core.vocabulary import ClosingReason, LeaseState, Phase, ProviderType
 from overspill.engine.closing import _next_look_s, end_lease, release
 from overspill.ports import DeleteLease, ReleaseLease
 from overspill.testing.market import FakeMarket, Held, Lies
@@ -282,3 +282,20 @@ def test_a_child_on_a_node_that_is_gone_for_good_is_asked_after_less_and_less(
     assert lease.closing is not None
     asked = replace(lease.closing, requested_at=world.clock.now() - timedelta(seconds=age_s))
     assert _next_look_s(world.engine, replace(lease, closing=asked)) == wait_s
+
+
+async def test_after_a_restart_a_child_that_had_finished_is_left_for_its_log(
+    world: World,
+) -> None:
+    """Without permits, as at home."""
+    home = FakeMarket(world.clock, name="akash", lies=Lies())
+    home.capabilities = replace(home.capabilities, needs_permits=False)
+    world.providers["akash"] = home
+    await world.knows(ProviderAccount("akash", ProviderType.AKASH, is_held=True))
+    home.sold.append(Held("42", "gl-train-1", NOW, phase=Phase.SUCCEEDED, exit_code=0))
+    lease = closing(world)
+    assert lease.closing is not None
+    finished = replace(lease.closing, reason=ClosingReason.FINISHED)
+    world.put(replace(lease, closing=finished))
+    assert (await step(world)).state is LeaseState.CLOSED
+    assert home.closed_while_active == []

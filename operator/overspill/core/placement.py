@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from overspill.core.decision import Action, Decision
-from overspill.core.filters import Refusal, needs_of
+from overspill.core.filters import Needs, Refusal, needs_of
 from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.offer import NOTHING_BESIDE, Beside, Offer
 from overspill.core.outcome import outcome
+from overspill.core.placement_candidate import Stand
 from overspill.core.placement_capacity import Capacity, cut_home, cut_rented
 from overspill.core.placement_case import Case, service_order, settled
 from overspill.core.placement_money import Ceiling, Money, ceiling_of
@@ -135,19 +136,20 @@ class _Plan:
         )
         starves = self._now - case.waits_since >= STARVING
         field = self._ranker.field(search.needs)
-        key = self._waits.key(search, field, starves=starves)
-        answer = self._waits.known(key)
+        answer = self._waits.known(search, field, starves=starves)
         if answer is not None:
             return self._left_waiting(search, answer, starves=starves)
         ranking = self._ranked(search, field)
         for index, stand in enumerate(ranking.stands()):
-            found = search.missed(stand) or search.attempt(ranking.candidate(index))
+            if search.misses(stand):
+                continue
+            found = search.attempt(ranking.candidate(index))
             if isinstance(found, Fit):
                 return self._taken(search, ranking, found, index)
             search.losers.add(stand.offer, found, stand.price, stand.size)
         search.losers.include(ranking.losers)
         answer = self._answer(search, ranking)
-        self._waits.keep(key, answer)
+        self._waits.keep(search, field, answer, starves=starves)
         return self._left_waiting(search, answer, starves=starves)
 
     def _taken(self, search: Search, ranking: Ranking, found: Fit, index: int) -> Decision:
@@ -168,7 +170,9 @@ class _Plan:
         case, terms = search.case, search.terms
         if has_promise(case, terms):
             at_risk = at_risk_h(case, terms) if self._advisor.is_asked(case, terms) else None
-            search.watched = Watched(ranking.reliable, self._peaks, at_risk)
+            search.watched = Watched(
+                ranking.reliable, ranking.reliable_stands, self._peaks, at_risk
+            )
         return ranking
 
     def _advised(self, search: Search, ranking: Ranking, found: Fit) -> Advice | None:
@@ -266,9 +270,7 @@ class _Plan:
     def _commit(self, search: Search, fit: Fit) -> tuple[Ceiling, Offer]:
         """Takes GPUs and dollars out of the plan."""
         candidate, needs = fit.candidate, search.needs
-        offer = (
-            cut_home(list(fit.nodes), needs) if fit.nodes else cut_rented(candidate.offer, needs)
-        )
+        offer = cut_home(list(fit.nodes), needs) if fit.nodes else _cut(candidate.stand, needs)
         ceiling = ceiling_of(
             fit.total, search.allowance, candidate.offer, candidate.quote, search.terms
         )
@@ -379,6 +381,13 @@ def _has_ended(job: Job, leases: Sequence[Lease]) -> bool:
     if not job.conditions and not leases:
         return False
     return job.is_finished or outcome(job, leases) is not None
+
+
+def _cut(stand: Stand, needs: Needs) -> Offer:
+    """What a job takes of a rented offer; many of one kind do."""
+    if stand.cut is None:
+        stand.cut = cut_rented(stand.offer, needs)
+    return stand.cut
 
 
 def _home_fit(search: Search, ranking: Ranking, lease: Lease) -> Fit | None:

@@ -70,7 +70,7 @@ class Work(NamedTuple):
         return cls(hours, at_stake, restore, moved, max(hours, 0.01))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Stand:
     """A pool or an offer under the needs of a kind of job: all that no term changes."""
 
@@ -106,7 +106,10 @@ class Stand:
     is_limited: bool
     """Its account has limits of its own."""
     dearer: Key
-    """The group of losers it belongs to where its price is why."""
+    gone: Key
+    """The groups of losers it belongs to where its price is why, or that it is not to be had."""
+    cut: Offer | None = None
+    """What a job takes of a rented offer, once one did."""
 
     def about(self, work: Work) -> float:
         """About the USD per useful hour."""
@@ -158,6 +161,7 @@ def stand_of(place: Pool | Rented, market: Market, needs: Needs) -> Stand:
     offer = place.sample if isinstance(place, Pool) else place.offer
     mtbf, start_h = mtbf_of(offer, market), hours(start_time(offer, market))
     price = cut_price(offer, needs)
+    gone = Reason.UNAVAILABLE if offer.unavailable_reason else Reason.NO_CAPACITY_NOW
     is_mortal = mtbf is not None and mtbf > timedelta(0)
     return Stand(
         offer,
@@ -182,6 +186,7 @@ def stand_of(place: Pool | Rented, market: Market, needs: Needs) -> Stand:
         pool is not None and offer.capacity_type is CapacityType.OWN,
         _is_limited(market),
         (offer.provider, Reason.COSTS_MORE, offer.gpu_model),
+        (offer.provider, gone, offer.gpu_model),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import itemgetter
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from overspill.core.decision import Action, Rejection
 from overspill.core.filters import Refusal
@@ -125,15 +125,14 @@ class Group:
 
 
 class Loser(Protocol):
-    """A place that lost by its price."""
+    """A place that knows the groups in which it loses."""
 
     offer: Offer
     price: Decimal
     size: int
     dearer: Key
+    gone: Key
 
-
-Dearer = TypeVar("Dearer", bound=Loser)
 
 _DEAREST = Decimal("Infinity")
 
@@ -179,18 +178,26 @@ class Losers:
         """One more offer (or pool of equal nodes) that lost."""
         self._add((offer.provider, why.reason, offer.gpu_model), why, price, offers)
 
-    def add_dearer(self, others: Iterable[Dearer], why: Callable[[Dearer], Refusal]) -> None:
-        """Everybody who costs more; `why` is asked once for every group."""
+    def add_dearer(
+        self, listed: Sequence["Loser"], others: range, why: Callable[[int], Refusal]
+    ) -> None:
+        """Those of the list that cost more; `why` is asked once for every group."""
         groups = self.groups
-        for one in others:
+        for index in others:
+            one = listed[index]
             group = groups.get(one.dearer)
             if group is None:
-                self.add(one.offer, why(one), one.price, one.size)
-                continue
-            group.offers += one.size
-            cheapest = group.cheapest_usd_per_hour
-            if cheapest is None or one.price < cheapest:
-                group.cheapest_usd_per_hour = one.price
+                self.add(one.offer, why(index), one.price, one.size)
+            else:
+                group.count(one.size, one.price)
+
+    def add_gone(self, one: "Loser", why: Refusal) -> None:
+        """One that is not to be had now."""
+        group = self.groups.get(one.gone)
+        if group is None:
+            self.add(one.offer, why, one.price, one.size)
+        else:
+            group.count(one.size, one.price)
 
     def add_account(self, provider: str, why: Refusal) -> None:
         """An account that offers nothing at all."""

@@ -28,6 +28,8 @@ from overspill.core.pricing import Terms, quote, span
 from overspill.core.snapshot import Snapshot
 from overspill.core.statusparts import usd
 
+HOUR = timedelta(hours=1)
+
 WAIT_SPAN_H = 24.0
 """How far ahead waiting is weighed for a short job."""
 
@@ -78,6 +80,7 @@ class Advisor:
         self._ground = Ground(snapshot.past, now)
         self._views = Views(self._ground)
         self._now = now
+        self._step_h = snapshot.past.step / HOUR
         self._is_ready = seen_enough(self._past, self._past.until)
         self._learner = Learner(snapshot.past)
 
@@ -154,9 +157,8 @@ class Advisor:
         return _Word(answer, self._safe_until(question, setting.cold))
 
     def _setting(self, work: float, cold: float, reliable: float) -> Setting:
-        step = self._past.step / timedelta(hours=1)
         slack = max(round_up(work), WAIT_SPAN_H)
-        return rounded(Setting(step, cold, reliable, work, slack))
+        return rounded(Setting(self._step_h, cold, reliable, work, slack))
 
     def _question(
         self, search: Search, spots: Sequence[Spot], held: Spot | None, starts: timedelta
@@ -166,10 +168,10 @@ class Advisor:
         return Question(
             options=[spot.option for spot in spots],
             work=float(search.terms.work_h),
-            time=(job.finish_by - self._now) / timedelta(hours=1),
-            until_next=self._past.step / timedelta(hours=1),
+            time=(job.finish_by - self._now) / HOUR,
+            until_next=self._step_h,
             held=held.option.name if held else None,
-            start_left=starts / timedelta(hours=1),
+            start_left=starts / HOUR,
             at_risk=float(at_risk_h(search.case, search.terms)),
         )
 

@@ -44,18 +44,25 @@ class Group:
         """Those that cost every job the same, by name."""
         self._sheet = Sheet([stands[0] for stands in self.alike])
 
-    def by_price(self, work: Work) -> Sequence[Stand]:
-        """By what a useful hour costs; what costs the same to a millionth by name."""
+    def by_price(self, work: Work) -> tuple[Sequence[Stand], Sequence[float]]:
+        """By what a useful hour costs, and that; what costs the same to a millionth by name."""
         if len(self.alike) == 1:
-            return self.alike[0]
+            stands = self.alike[0]
+            return stands, self._sheet.about(work) * len(stands)
         ranked = sorted(zip(self._sheet.about(work), self.alike, strict=True), key=_price)
         prices = [price for price, _ in ranked]
         if min(map(sub, prices[1:], prices)) < _ALIKE:
-            return sorted(self.stands, key=lambda stand: (stand.useful(work), stand.tail))
-        return [stand for _, stands in ranked for stand in stands]
+            listed = [(stand.useful(work), stand.tail, stand) for stand in self.stands]
+            listed.sort(key=_price_and_name)
+            return [stand for *_, stand in listed], [price for price, *_ in listed]
+        if len(ranked) == len(self.stands):
+            return [stands[0] for _, stands in ranked], prices
+        pairs = [(price, stand) for price, stands in ranked for stand in stands]
+        return [stand for _, stand in pairs], [price for price, _ in pairs]
 
 
 _price = itemgetter(0)
+_price_and_name = itemgetter(0, 1)
 _ALIKE = 2e-6
 """Prices farther apart than this differ after rounding too."""
 
@@ -145,6 +152,8 @@ class Ranking:
     def __init__(self, kind: Kind, field: Field) -> None:
         self._kind, self._field = kind, field
         self._stands: list[Stand] = []
+        self._prices: list[float] = []
+        """About the USD per useful hour of each."""
         self._ends: list[int] = []
         """Where each group that was looked at ends in `_stands`."""
         self._made: dict[int, Candidate] = {}
@@ -171,6 +180,11 @@ class Ranking:
         if found is None:
             found = self._made[index] = self._kind.candidate(self._stands[index])
         return found
+
+    @property
+    def reliable_stands(self) -> Sequence[Stand]:
+        """Those that are not taken back, in no order."""
+        return self._field.reliable
 
     def reliable(self) -> Iterator[Candidate]:
         """The candidates that are not taken back, whose finish needs least money first."""
@@ -219,18 +233,27 @@ class Ranking:
 
     def outrank(self, into: Losers, index: int) -> None:
         """Adds everybody who stands behind the chosen candidate, with the reason."""
-        chosen, work = self._stands[index], self._kind.work
-        own = _about(chosen, work)
+        chosen, own = self._stands[index], _told(self._prices[index])
         end = self._ends[bisect_right(self._ends, index)]
-        into.add_dearer(self._stands[index + 1 : end], lambda stand: _dearer(own, stand, work))
+        into.add_dearer(self._stands, range(index + 1, end), lambda at: self._dearer(at, own))
         into.include(self._field.behind(chosen.preference))
 
     def outweigh(self, into: Losers, chosen: Candidate, first: int) -> None:
         """Adds everybody else from `first` on; the policy weighed more than today's price."""
         self._look_everywhere()
-        others = [stand for stand in self._stands[first:] if stand is not chosen.stand]
-        into.add_dearer(others, lambda stand: _outweighed(stand, self._kind.work))
+        taken = self._stands.index(chosen.stand)
+        for others in (range(first, taken), range(max(first, taken + 1), len(self._stands))):
+            into.add_dearer(self._stands, others, self._outweighed)
         into.include(self.losers)
+
+    def _dearer(self, index: int, chosen: str) -> Refusal:
+        told = f"{_told(self._prices[index])} USD per useful hour, the chosen place {chosen}"
+        return Refusal(Reason.COSTS_MORE, told)
+
+    def _outweighed(self, index: int) -> Refusal:
+        told = f"{_told(self._prices[index])} USD per useful hour; with its expected life and the "
+        told += "moves that follow it costs more than the chosen place"
+        return Refusal(Reason.COSTS_MORE, told)
 
     def _look_everywhere(self) -> None:
         while self._look_further():
@@ -241,7 +264,9 @@ class Ranking:
         if len(self._ends) == len(self._field.groups):
             return False
         group = self._field.groups[len(self._ends)]
-        self._stands += group.by_price(self._kind.work)
+        stands, prices = group.by_price(self._kind.work)
+        self._stands += stands
+        self._prices += prices
         self._ends.append(len(self._stands))
         return True
 
@@ -352,11 +377,6 @@ class Ranker:
         return Refusal(Reason.ENDS_TOO_SOON, told)
 
 
-def _dearer(chosen: str, other: Stand, work: Work) -> Refusal:
-    told = f"{_about(other, work)} USD per useful hour, the chosen place {chosen}"
-    return Refusal(Reason.COSTS_MORE, told)
-
-
 def _less_preferred(chosen: Preference, other: Preference) -> Refusal:
     order = ("capacity type", "GPU model", "interconnect")
     pairs = zip(order, chosen, other, strict=True)
@@ -364,15 +384,10 @@ def _less_preferred(chosen: Preference, other: Preference) -> Refusal:
     return Refusal(Reason.LESS_PREFERRED, f"comes later in the wanted order of {by}")
 
 
-def _about(stand: Stand, work: Work) -> str:
+def _told(price: float) -> str:
     """As `statusparts.usd` writes it: cents, and four digits below one."""
-    useful = stand.useful(work)
+    useful = round(price, 6)
     return f"{useful:.2f}" if useful >= 0.005 or not useful else f"{useful:.4f}"
-
-
-def _outweighed(other: Stand, work: Work) -> Refusal:
-    told = f"{_about(other, work)} USD per useful hour; with its expected life and the moves "
-    return Refusal(Reason.COSTS_MORE, f"{told}that follow it costs more than the chosen place")
 
 
 def _with_beside(stand: Stand, needs: Needs) -> Stand:

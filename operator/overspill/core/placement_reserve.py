@@ -7,12 +7,12 @@ the last week. So a job that keeps its checkpoints can always afford its finish-
 it loses. What runs is never stopped for it. Called by `placement_search`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from overspill.core.filters import Refusal
-from overspill.core.placement_candidate import Candidate
+from overspill.core.placement_candidate import Candidate, Stand
 from overspill.core.placement_case import Case
 from overspill.core.placement_money import AUCTION_HEADROOM, FIRM_HEADROOM, RATE_TOLERANCE
 from overspill.core.policy_past import Past, Place
@@ -32,10 +32,19 @@ class Peaks:
     def __init__(self, past: Past) -> None:
         self._past = past
         self._known: dict[tuple[Place, Decimal], Decimal] = {}
+        self._highest: dict[int, tuple[Sequence[Stand], Decimal]] = {}
 
-    def over(self, candidate: Candidate) -> Decimal:
+    def highest(self, stands: Sequence[Stand]) -> Decimal:
+        """The most of any of them. They are known by their id, and so kept."""
+        found = self._highest.get(id(stands))
+        if found is None:
+            most = max(map(self.over, stands), default=Decimal(1))
+            found = self._highest[id(stands)] = (stands, most)
+        return found[1]
+
+    def over(self, stand: Stand) -> Decimal:
         """The highest price of the place by its price now; never below 1."""
-        key = (candidate.stand.place, candidate.offer.price_per_gpu_hour)
+        key = (stand.place, stand.offer.price_per_gpu_hour)
         if key not in self._known:
             track, now = self._past.tracks.get(key[0]), key[1]
             seen = max(s.usd for s in track.changes) / now if track and now > 0 else 1
@@ -49,15 +58,25 @@ class Watched:
 
     reliable: Callable[[], Iterable[Candidate]]
     """Places that are not taken back, whose finish needs least money first."""
+    stands: Sequence[Stand]
+    """The same, in no order."""
     peaks: Peaks
     at_risk_h: Decimal | None
     """Hours, see `at_risk_h`, where the policy's net holds; None: nothing is forbidden."""
+
+    def is_ample_anywhere(self, dearest: Candidate, money: Decimal) -> bool:
+        """Whether it is, whichever reliable place it is kept for; none is dearer than `dearest`."""
+        needed = dearest.about_needed
+        if self.at_risk_h is not None:
+            needed *= float(AUCTION_HEADROOM * self.peaks.highest(self.stands))
+            needed += dearest.about_paid(float(self.at_risk_h))
+        return needed * 1.001 + 0.02 < float(money)
 
     def is_ample(self, finish: Candidate, candidate: Candidate, money: Decimal) -> bool:
         """Whether the money buys both by far. Nearer than that the exact sums decide."""
         needed = finish.about_needed
         if self.at_risk_h is not None:
-            needed *= float(_headroom(finish) * self.peaks.over(finish))
+            needed *= float(_headroom(finish) * self.peaks.over(finish.stand))
             needed += candidate.about_paid(float(self.at_risk_h))
         return needed * 1.001 + 0.02 < float(money)
 
@@ -96,7 +115,7 @@ class Reserve:
 def reserve_of(finish: Candidate, peaks: Peaks) -> Reserve:
     """The reserve for finishing there."""
     needed = finish.bought[0]
-    worst = needed * _headroom(finish) * peaks.over(finish)
+    worst = needed * _headroom(finish) * peaks.over(finish.stand)
     return Reserve(finish.offer.place, needed, worst)
 
 

@@ -120,12 +120,15 @@ class Search:
         """Whether the job could have it now."""
         return isinstance(self.attempt(candidate), Fit)
 
-    def missed(self, stand: Stand) -> Refusal | None:
-        """Why a rented place is not to be had, where that is all there is to ask; None: ask it."""
+    def misses(self, stand: Stand) -> bool:
+        """Whether a rented place is gone, where that is all there is to ask of it."""
         rented = stand.rented
         if rented is None or stand.is_limited or rented.free >= stand.takes:
-            return None
-        return _not_there(rented) if self.is_at_ease else None
+            return False
+        if not self.is_at_ease:
+            return False
+        self.losers.add_gone(stand, _not_there(rented))
+        return True
 
     @property
     def is_at_ease(self) -> bool:
@@ -150,6 +153,8 @@ class Search:
             return False
         if self.watched is None or purse.total is None:
             return True
+        if self.watched.is_ample_anywhere(dearest, purse.total):
+            return True
         finish = self._way_to_finish(self.watched)
         return finish is None or self.watched.is_ample(finish, dearest, purse.total)
 
@@ -159,7 +164,9 @@ class Search:
         """The money, unless the place would risk what is kept for the way to the finish-by."""
         if self.watched is None or money is None or isinstance(money, Refusal):
             return money
-        finish = None if is_reliable(candidate) else self._way_to_finish(self.watched)
+        if is_reliable(candidate) or self.is_at_ease:
+            return money
+        finish = self._way_to_finish(self.watched)
         if finish is None or self.watched.is_ample(finish, candidate, money):
             return money
         reserve = reserve_of(finish, self.watched.peaks)

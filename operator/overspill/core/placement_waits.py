@@ -49,8 +49,23 @@ class Waits:
     def __init__(self) -> None:
         self._crowds: dict[Field, _Crowd | None] = {}
         self._answers: dict[object, Answer] = {}
+        self._answered: set[Field] = set()
 
-    def key(self, search: Search, field: Field, *, starves: bool) -> object | None:
+    def known(self, search: Search, field: Field, *, starves: bool) -> Answer | None:
+        """The answer that was given to another job."""
+        if field not in self._answered:
+            return None
+        key = self._key(search, field, starves=starves)
+        return None if key is None else self._answers.get(key)
+
+    def keep(self, search: Search, field: Field, answer: Answer, *, starves: bool) -> None:
+        """For the next one."""
+        key = self._key(search, field, starves=starves)
+        if key is not None:
+            self._answers[key] = answer
+            self._answered.add(field)
+
+    def _key(self, search: Search, field: Field, *, starves: bool) -> object | None:
         """What the answer depends on; None: on this very job."""
         if field not in self._crowds:
             self._crowds[field] = _crowd_of(field)
@@ -63,15 +78,6 @@ class Waits:
             return None
         until = case.burst_from if crowd.may_leave else case.now
         return field, case.facts.requests, field.changes, until if until > case.now else None
-
-    def known(self, key: object | None) -> Answer | None:
-        """The answer that was given to another job."""
-        return None if key is None else self._answers.get(key)
-
-    def keep(self, key: object | None, answer: Answer) -> None:
-        """For the next one."""
-        if key is not None:
-            self._answers[key] = answer
 
 
 def _is_affordable(search: Search, crowd: _Crowd) -> bool:

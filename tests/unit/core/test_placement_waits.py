@@ -39,7 +39,7 @@ def told(found: tuple[Decision, ...]) -> list[tuple[Any, ...]]:
 def alone(monkeypatch: pytest.MonkeyPatch, seen: Snapshot) -> list[tuple[Any, ...]]:
     """What is decided when no answer is ever shared."""
     with monkeypatch.context() as patch:
-        patch.setattr(Waits, "known", lambda *_: None)
+        patch.setattr(Waits, "known", lambda *_, **__: None)
         return told(plan(seen, NOW))
 
 
@@ -47,8 +47,8 @@ def counted(monkeypatch: pytest.MonkeyPatch, seen: Snapshot) -> tuple[list[tuple
     """What is decided, and how many answers were shared."""
     hits, ask = [0], Waits.known
 
-    def known(self: Waits, key: object | None) -> Any:
-        found = ask(self, key)
+    def known(self: Waits, *asked: Any, **more: Any) -> Any:
+        found = ask(self, *asked, **more)
         hits[0] += found is not None
         return found
 

@@ -13,15 +13,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from overspill.core.decision import Action, Decision
-from overspill.core.filters import Needs, Refusal, needs_of
+from overspill.core.filters import Refusal, needs_of
 from overspill.core.job import Job
 from overspill.core.lease import Lease
-from overspill.core.offer import NOTHING_BESIDE, Beside, Offer
+from overspill.core.offer import NOTHING_BESIDE, Beside
 from overspill.core.outcome import outcome
-from overspill.core.placement_candidate import Stand
-from overspill.core.placement_capacity import Capacity, cut_home, cut_rented
+from overspill.core.placement_capacity import Capacity
 from overspill.core.placement_case import Case, service_order, settled
-from overspill.core.placement_money import Ceiling, Money, ceiling_of
+from overspill.core.placement_field import Field
+from overspill.core.placement_money import Money
 from overspill.core.placement_moves import (
     allowance_to_move,
     cooled_at,
@@ -34,24 +34,24 @@ from overspill.core.placement_moves import (
 )
 from overspill.core.placement_policy import Advice, Advisor
 from overspill.core.placement_pool import wanted_of
-from overspill.core.placement_ranking import Field, Ranker, Ranking
+from overspill.core.placement_ranking import Ranker, Ranking
 from overspill.core.placement_reserve import (
     RELIABLE,
     Peaks,
     Watched,
     at_risk_h,
     has_promise,
-    is_reliable,
 )
 from overspill.core.placement_room import ROOM_TIME, Rooms
 from overspill.core.placement_search import Fit, Search
+from overspill.core.placement_taking import Taker
 from overspill.core.placement_waits import Answer, Waits
 from overspill.core.pricing import hours, terms_of
 from overspill.core.reasons import Reason
 from overspill.core.sla import SlaClass
 from overspill.core.snapshot import JobFacts, Snapshot
 from overspill.core.statusparts import usd
-from overspill.core.vocabulary import Burst, CapacityType, ProviderType
+from overspill.core.vocabulary import CapacityType, ProviderType
 
 STARVING = timedelta(minutes=30)
 """Who waited this long for home keeps the nodes nearest to fitting from later jobs."""
@@ -79,6 +79,7 @@ class _Plan:
             snapshot.offers, snapshot.leases, self._home, self._requests_of, wanted
         )
         self._money = Money(snapshot.budgets, snapshot.leases, now)
+        self._taker = Taker(self._money, now)
         self._ranker = Ranker(snapshot, self._capacity, now)
         self._advisor = Advisor(snapshot, now)
         self._peaks = Peaks(snapshot.past)
@@ -161,7 +162,7 @@ class _Plan:
         if advice is not None:
             return self._follow(search, ranking, advice, index)
         ranking.outrank(search.losers, index)
-        return self._placed(search, found)
+        return self._taker.placed(search, found)
 
     def _ranked(self, search: Search, field: Field) -> Ranking:
         """The ranking for a search, in which it also finds what its finish-by is kept with."""
@@ -195,7 +196,7 @@ class _Plan:
         """Another place than the cheapest of this moment, or none yet."""
         if advice.fit is not None:
             ranking.outweigh(search.losers, advice.fit.candidate, first)
-            return self._placed(search, advice.fit)
+            return self._taker.placed(search, advice.fit)
         for fit in advice.others:
             candidate = fit.candidate
             told = f"{usd(candidate.quote.useful)} USD per useful hour now; waiting costs less"
@@ -241,51 +242,6 @@ class _Plan:
         waits = timedelta(0) if case.job.finish_by else case.patience_after_loss
         rented_h = min(hours(max(timedelta(0), away - waits)), search.terms.work_h)
         return rented_h * (fitting[0].price if fitting else Decimal(0))
-
-    def _placed(self, search: Search, fit: Fit) -> Decision:
-        case, quote = search.case, fit.candidate.quote
-        spared = _spared(search, fit)
-        ceiling, offer = self._commit(search, fit)
-        told = f"{search.needs.gpus_total}x{offer.gpu_model} at {_where(offer, fit)} for "
-        told += f"{usd(offer.price_usd_per_hour)} USD/h{spared}"
-        if search.home_is_busy and not fit.candidate.is_home:
-            told += "; home cannot take it now"
-        return case.decide(
-            Action.PLACE,
-            _why(case, fit),
-            told,
-            offer=offer,
-            price_usd_per_hour=offer.price_usd_per_hour,
-            cost_lines=quote.lines,
-            total_usd=quote.total if search.terms.is_known else None,
-            expected_useful_usd_per_hour=quote.useful,
-            rejected=search.losers.listed(),
-            max_total_usd=ceiling.max_total,
-            max_usd_per_hour=ceiling.max_usd_per_hour,
-            hard_deadline=self._hard_deadline(case, ceiling),
-            home_node=fit.nodes[0].offer.offer_id if len(fit.nodes) == 1 else "",
-            finish_at_risk="" if is_reliable(fit.candidate) else search.finish_at_risk,
-        )
-
-    def _commit(self, search: Search, fit: Fit) -> tuple[Ceiling, Offer]:
-        """Takes GPUs and dollars out of the plan."""
-        candidate, needs = fit.candidate, search.needs
-        offer = cut_home(list(fit.nodes), needs) if fit.nodes else _cut(candidate.stand, needs)
-        ceiling = ceiling_of(
-            fit.total, search.allowance, candidate.offer, candidate.quote, search.terms
-        )
-        if candidate.pool is not None:
-            candidate.pool.take(fit.nodes, needs.gpu.count, search.case.facts.requests)
-        if candidate.rented is not None:
-            candidate.rented.take(needs)
-        namespace = search.case.job.ref.namespace
-        self._money.spend(namespace, offer, ceiling, is_own=candidate.stand.is_own)
-        return ceiling, offer
-
-    def _hard_deadline(self, case: Case, ceiling: Ceiling) -> datetime | None:
-        by_money = None if ceiling.lasts is None else self._now + ceiling.lasts
-        moments = [m for m in (by_money, case.active_deadline) if m is not None]
-        return min(moments, default=None)
 
     def _answer(self, search: Search, ranking: Ranking) -> Answer:
         """Nothing fits."""
@@ -353,7 +309,7 @@ class _Plan:
         if would_be_late(case, lease, search.terms, fit.candidate):
             told = _runs(lease, "moving now would miss its finish-by")
             return _stay(case, lease, Reason.HYSTERESIS, told)
-        found = self._placed(search, fit)
+        found = self._taker.placed(search, fit)
         told = f"another loss could cost the finish-by: {found.message}"
         return _moved(found, lease, Reason.FINISH_BY_AT_RISK, told)
 
@@ -369,7 +325,7 @@ class _Plan:
         if would_be_late(case, lease, terms, candidate):
             told = _runs(lease, f"moving {where} would miss its finish-by")
             return _stay(case, lease, Reason.HYSTERESIS, told, saving_usd=saving.usd)
-        found = self._placed(search, fit)
+        found = self._taker.placed(search, fit)
         who = "home" if candidate.is_home else candidate.offer.provider
         told = f"{who} saves {usd(saving.usd)} USD of {usd(saving.stay_usd)}: {found.message}"
         reason = Reason.REPATRIATION_PAYS if candidate.is_home else Reason.CHEAPER_ELSEWHERE
@@ -381,13 +337,6 @@ def _has_ended(job: Job, leases: Sequence[Lease]) -> bool:
     if not job.conditions and not leases:
         return False
     return job.is_finished or outcome(job, leases) is not None
-
-
-def _cut(stand: Stand, needs: Needs) -> Offer:
-    """What a job takes of a rented offer; many of one kind do."""
-    if stand.cut is None:
-        stand.cut = cut_rented(stand.offer, needs)
-    return stand.cut
 
 
 def _home_fit(search: Search, ranking: Ranking, lease: Lease) -> Fit | None:
@@ -436,26 +385,3 @@ def _stay(
 
 def _runs(lease: Lease, why: str) -> str:
     return f"runs at {lease.offer.place}; {why}"
-
-
-def _where(offer: Offer, fit: Fit) -> str:
-    if len(fit.nodes) > 1:
-        return f"{offer.provider} ({', '.join(n.offer.offer_id for n in fit.nodes)})"
-    return offer.place
-
-
-def _spared(search: Search, fit: Fit) -> str:
-    """Why a node at home that is not the fullest."""
-    pool, count, requests = fit.candidate.pool, search.needs.gpu.count, search.case.facts.requests
-    if pool is None or not any(pool.spares_fuller(node, count, requests) for node in fit.nodes):
-        return ""
-    return "; a fuller node is left to the jobs that it suits better"
-
-
-def _why(case: Case, fit: Fit) -> Reason:
-    if case.fails_over:
-        return Reason.FAILOVER
-    if fit.candidate.is_home:
-        return Reason.HOME_FITS
-    is_only = case.job.burst is Burst.ONLY
-    return Reason.CHEAPEST_FITTING if is_only else Reason.BURST_TO_PROVIDER_SELECTED

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from overspill.core.filters import Refusal
 from overspill.core.placement_candidate import Candidate, Stand
+from overspill.core.placement_field import Alike
 from overspill.core.placement_options import AWAY, Ground, Moved, Spot, moved_of, spot_of
-from overspill.core.placement_ranking import Alike, Ranking
+from overspill.core.placement_ranking import Ranking
 from overspill.core.placement_search import Search
 
 

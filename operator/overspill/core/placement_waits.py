@@ -15,8 +15,8 @@ from typing import NamedTuple
 from overspill.core.decision import Action, Rejection
 from overspill.core.filters import Refusal
 from overspill.core.placement_candidate import Stand, Work
+from overspill.core.placement_field import Field, Group
 from overspill.core.placement_pool import Pool
-from overspill.core.placement_ranking import Field, Group
 from overspill.core.placement_search import Search
 from overspill.core.vocabulary import CapacityType
 

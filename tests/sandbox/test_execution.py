@@ -157,9 +157,11 @@ def test_a_port_of_a_lease_is_reached_through_its_forward(market: Running) -> No
 
 def test_closing_asks_first_and_then_ends_everything_the_lease_started(market: Running) -> None:
     mark = "97531.25"
-    script = f"trap 'echo asked; exit 0' TERM; setsid sleep {mark} & while :; do sleep 0.1; done"
+    waits = "echo ready; while :; do sleep 0.1; done"
+    script = f"trap 'echo asked; exit 0' TERM; setsid sleep {mark} & {waits}"
     dseq = market.lease(script, key="close")
-    eventually(lambda: processes_with(mark))
+    eventually(lambda: "ready" in market.output("close"))  # the trap is set by then
+    assert processes_with(mark)
     market.close(dseq)
     eventually(lambda: not processes_with(mark))
     assert "asked" in market.output("close")

@@ -79,7 +79,7 @@ def isolated(**options: Any) -> Iterator[Running]:
         yield running
 
 
-def eventually(what: Callable[[], T], timeout_s: float = 20.0) -> T:
+def eventually(what: Callable[[], T], timeout_s: float = 60.0) -> T:
     """The first true answer; fails when there is none in time."""
     deadline = time.monotonic() + timeout_s
     while not (found := what()):

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 
 from overspill.runner.wrap import wrapped
 
-DEADLINE_S = 25.0
+DEADLINE_S = 90.0
 TOOLS = (
     "sed",
     "sleep",

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from overspill.testing.bed import Bed, until
+from overspill.testing.bed.waiting import NotReachedError
 from overspill.testing.operator import OperatorProcess
 
 pytestmark = pytest.mark.cluster
@@ -57,9 +58,7 @@ def test_every_command_of_the_readme_works(
             if command.startswith("make "):
                 continue
             if command.startswith("kubectl overspill"):
-                until(
-                    lambda: "Complete" in bed.kubectl("get", "gpj", "-n", "team-a"), "the end", 150
-                )
+                await_end(bed, operator)
             printed[command] = run(command, newcomer)
             if command.startswith("helm"):
                 token = bed.token_kubeconfig("overspill-system", "overspill")
@@ -70,6 +69,14 @@ def test_every_command_of_the_readme_works(
             operator.stop()
     explained = next(out for command, out in printed.items() if "explain" in command)
     assert "home/readme-1" in explained
+
+
+def await_end(bed: Bed, operator: OperatorProcess | None) -> None:
+    try:
+        until(lambda: "Complete" in bed.kubectl("get", "gpj", "-n", "team-a"), "the end", 150)
+    except NotReachedError:
+        said = operator.log.read_text(errors="replace")[-4000:] if operator else "no operator"
+        pytest.fail(f"{bed.kubectl('get', 'gpj', '-n', 'team-a', '-o', 'yaml')}\n{said}")
 
 
 def run(command: str, environment: dict[str, str]) -> str:

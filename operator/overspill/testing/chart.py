@@ -70,6 +70,28 @@ def forget_accounts(cluster: Cluster) -> None:
             cluster.kubectl("patch", name, "--type=merge", "-p", _WITHOUT_FINALIZERS)
 
 
+def forget_everything(cluster: Cluster) -> None:
+    """Deletes every object of ours, also the chart's own classes and home: what a test changed in
+    them would stay, because Helm applies only what changed in the chart. An install makes them
+    anew."""
+    for kind in (crd.partition("/")[2] for crd in _crds(cluster)):
+        for where, name in _objects(cluster, kind):
+            with contextlib.suppress(KubectlError):  # gone by itself meanwhile
+                cluster.kubectl("delete", kind, name, *where, "--wait=false")
+                cluster.kubectl(
+                    "patch", kind, name, *where, "--type=merge", "-p", _WITHOUT_FINALIZERS
+                )
+
+
+def _objects(cluster: Cluster, kind: str) -> list[tuple[list[str], str]]:
+    """(how kubectl is told the namespace, name) of each."""
+    listed = json.loads(cluster.kubectl("get", kind, "--all-namespaces", "-o", "json"))
+    metas = [item["metadata"] for item in listed["items"]]
+    spaces = (meta.get("namespace") for meta in metas)
+    told = [["-n", space] if space else [] for space in spaces]
+    return list(zip(told, (meta["name"] for meta in metas), strict=True))
+
+
 def _crds(cluster: Cluster) -> list[str]:
     names = cluster.kubectl("get", "crd", "-o", "name").split()
     return [name for name in names if name.endswith(".overspill.dev")]

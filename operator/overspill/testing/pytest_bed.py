@@ -7,6 +7,7 @@ the session's configuration holds it. `OVERSPILL_REAL_NODE=1` gives the shared b
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 
 from overspill.testing import chart
 from overspill.testing.bed import Bed, BedOptions, Cluster
+from overspill.testing.bed.clients import KubectlError
 from overspill.testing.bed.target import open_cluster
 
 __all__ = [
@@ -22,10 +24,13 @@ __all__ = [
     "cluster",
     "free_real_node",
     "namespace",
-    "no_accounts_left",
+    "nothing_left",
     "real_bed",
     "real_namespace",
+    "standing",
 ]
+
+KINDS = ("gpujobs", "gpuleases", "gpuproviders", "slaclasses", "nodes", "namespaces", "pods")
 
 _BED = pytest.StashKey[Bed]()
 _REAL_BED = pytest.StashKey[Bed]()
@@ -96,12 +101,23 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def no_accounts_left(pytestconfig: pytest.Config) -> Iterator[None]:
-    """Ends each module without the markets' accounts that its tests made on a shared bed."""
+def nothing_left(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Ends each module without any object of ours that its tests made or changed on a shared bed:
+    which module comes next is a matter of luck."""
     yield
     for key in (_BED, _REAL_BED):
         if key in pytestconfig.stash:
-            chart.forget_accounts(pytestconfig.stash[key])
+            chart.forget_everything(pytestconfig.stash[key])
+
+
+def standing(config: pytest.Config) -> str:
+    """What a failed test leaves in its clusters, for its report."""
+    told = []
+    for key in (_BED, _REAL_BED):
+        for kind in KINDS if key in config.stash else ():
+            with contextlib.suppress(KubectlError):  # no such kind, or the API server failed
+                told.append(config.stash[key].kubectl("get", kind, "-A", "-o", "wide"))
+    return "\n".join(told)
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def _is_kit(base: ast.expr) -> bool:
 
 def _client_of(market: str) -> str:
     if (WITNESS / f"test_{market}.py").is_file():
-        return "drives the sandbox"
+        return "drives it"
     return "golden pairs" if list(PROVIDERS.glob(f"{market}_witness.*")) else ""
 
 

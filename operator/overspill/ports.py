@@ -50,6 +50,8 @@ class Capabilities:
     """What a market can do, declared by its adapter and checked by the conformance kit."""
 
     idempotency: IdempotencyClass
+    lists_whole: bool = False
+    """What `leases` shows of each lease is all that `observe` would tell of it."""
     list_lag: timedelta = timedelta(0)
     """For so long a new lease may be missing from `leases` and be unreadable.
 

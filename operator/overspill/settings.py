@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     truth_period_s: float = Field(60, gt=0, description="Time between full LISTs of our kinds.")
     sweep_period_s: float = Field(60, gt=0, description="Time between sweeps of each account.")
     poll_period_s: float = Field(10, gt=0, description="Time between polls of each account.")
+    detail_period_s: float = Field(
+        60, gt=0, description="A running lease is read by itself so often where lists tell less."
+    )
     place_idle_s: float = Field(0.2, ge=0, description="Quiet time before a placement batch.")
     place_cap_s: float = Field(2, gt=0, description="Longest a change waits for its batch.")
     place_period_s: float = Field(10, gt=0, description="Placement runs at least this often.")

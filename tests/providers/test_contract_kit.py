@@ -125,6 +125,21 @@ class SeesGhosts(Toy):
             return Observation(Phase.UNKNOWN)
 
 
+class ListsLessThanItClaims(Toy):
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.capabilities = replace(self.capabilities, lists_whole=True)
+
+    async def leases(self) -> Sequence[HeldLease]:
+        return [replace(h, observation=None) for h in await super().leases()]
+
+
+class ListsOldNews(Toy):
+    async def leases(self) -> Sequence[HeldLease]:
+        old = Observation(Phase.LOST)
+        return [replace(h, observation=old) for h in await super().leases()]
+
+
 class _Relabels(Toy):
     """Every error of a kind becomes another."""
 
@@ -319,6 +334,7 @@ CATCHES: dict[str, tuple[type[Toy], ...]] = {
     "test_close_spares_the_others": (ClosesAll,),
     "test_closing_what_never_was_is_silent": (ComplainsOfTheGone,),
     "test_observing_what_never_was_is_not_found": (SeesGhosts,),
+    "test_the_list_says_of_a_lease_what_reading_it_says": (ListsLessThanItClaims, ListsOldNews),
     "test_no_connection_is_known_to_cost_nothing": (DoubtsEverything,),
     "test_429_is_rate_limited_everywhere_and_nothing_is_executed": (
         IgnoresTheLimit,

@@ -37,6 +37,12 @@ class Observation:
     billed_usd: Decimal | None = None
     bound_at: datetime | None = None
 
+    @property
+    def gist(self) -> tuple[object, ...]:
+        """What would be news if it changed; times, bills and endpoints are none."""
+        price = self.price_usd_per_hour
+        return self.phase, self.reason, price, self.gpu_model, self.gpu_count, self.host_id
+
 
 @dataclass(frozen=True, slots=True)
 class HeldLease:

@@ -1,14 +1,18 @@
 """Observes what is open: one listing per account and tick, a read per lease only where needed.
 
-Observations go into memory and wake the lease; nothing is decided and nothing written here.
+A listing confirms what is known. Whatever it says otherwise is read by itself before it counts: a
+list may be old or incomplete, and what decides over life and death is read fresh. Observations go
+into memory and wake the lease; nothing is decided and nothing written here.
 """
 
 import asyncio
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
 
 from overspill.core.errors import LeaseNotFound, ProviderError
 from overspill.core.lease import Lease
-from overspill.core.observation import Observation
+from overspill.core.observation import HeldLease, Observation
 from overspill.core.vocabulary import LeaseState, Phase
 from overspill.engine.accounts import Account
 from overspill.engine.context import Engine
@@ -17,15 +21,22 @@ log = logging.getLogger(__name__)
 
 WATCHED = (LeaseState.PLANNED, LeaseState.OPENING, LeaseState.ACTIVE)
 PARALLEL = 8
+FEW = 2
+"""So many leases cost no more to read one by one than the listing of a whole account."""
 
 
 async def watch_forever(engine: Engine) -> None:
     """Polls every account side by side; the slowest never delays the others."""
     while True:
         if engine.leader.is_leader:
-            accounts = [a for a in engine.accounts.by_name.values() if a.provider is not None]
-            await asyncio.gather(*(_watch_account(engine, account) for account in accounts))
+            await watch_once(engine)
         await engine.clock.sleep(engine.settings.poll_period_s)
+
+
+async def watch_once(engine: Engine) -> None:
+    """One poll of every account."""
+    accounts = [a for a in engine.accounts.by_name.values() if a.provider is not None]
+    await asyncio.gather(*(_watch_account(engine, account) for account in accounts))
 
 
 async def _watch_account(engine: Engine, account: Account) -> None:
@@ -36,7 +47,40 @@ async def _watch_account(engine: Engine, account: Account) -> None:
         await observe_many(engine, leases)
         return
     active = [x for x in leases if x.state is LeaseState.ACTIVE]
+    if len(active) > FEW:
+        held = await _listed(engine, account)
+        active = [x for x in active if not confirmed(engine, x, held)]
     await observe_many(engine, active)
+
+
+async def _listed(engine: Engine, account: Account) -> Mapping[str, HeldLease]:
+    """What one listing shows, by the market's id; nothing when it cannot be had."""
+    provider = engine.accounts.provider(account.spec.name)
+    if provider is None:
+        return {}
+    try:
+        held = await provider.leases()
+    except ProviderError as error:
+        engine.accounts.note(account.spec.name, error)
+        return {}
+    return {h.handle.external_id: h for h in held if h.is_live}
+
+
+def confirmed(engine: Engine, lease: Lease, held: Mapping[str, HeldLease]) -> bool:
+    """Whether the listing says of a lease what is known of it, so that it need not be read."""
+    provider, seen = engine.accounts.provider(lease.provider), engine.memory.seen.get(lease.name)
+    found = held.get(lease.handle.external_id) if lease.handle else None
+    if found is None or seen is None or provider is None:
+        return False
+    now, before, listed = engine.clock.monotonic(), seen.observation, found.observation
+    if not provider.capabilities.lists_whole:
+        is_news = listed is not None and listed.phase is not before.phase
+        is_due = now - seen.at >= engine.settings.detail_period_s
+        return before.phase is Phase.RUNNING and not is_news and not is_due
+    if listed is None or listed.gist != before.gist:
+        return False
+    engine.memory.note(lease.name, replace(listed, endpoints=before.endpoints), now)
+    return True
 
 
 def _open_leases(engine: Engine) -> list[Lease]:

@@ -60,6 +60,7 @@ def capabilities_of(
     ending: Ending,
     *,
     can_set_command: bool = True,
+    lists_whole: bool = False,
     least_grace: timedelta = LEAST_GRACE,
 ) -> Capabilities:
     """Those of a market that tells no end of a command, so that batch jobs need reports there."""
@@ -67,6 +68,7 @@ def capabilities_of(
     lag = timedelta(seconds=config.list_lag_seconds)
     return Capabilities(
         idempotency=idempotency,
+        lists_whole=lists_whole,
         list_lag=lag,
         quarantine=timedelta(seconds=config.quarantine_seconds),
         request_timeout=timeout,

@@ -211,4 +211,6 @@ def _capabilities(config: Config) -> Capabilities:
     klass = IdempotencyClass.A if config.idempotency_keys else IdempotencyClass.B
     # whole hours, which begin when the pod has booted
     ending = Ending(BillEnd.DEADLINE, slack=HOUR + BOOT)
-    return capabilities_of(config, klass, ending, least_grace=timedelta(seconds=20))
+    return capabilities_of(
+        config, klass, ending, lists_whole=True, least_grace=timedelta(seconds=20)
+    )

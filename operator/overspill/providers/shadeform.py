@@ -180,4 +180,6 @@ def _wrong(request: OpenRequest, found: Instance) -> str:
 
 def _capabilities(config: Config) -> Capabilities:
     slack = timedelta(seconds=config.auto_delete_slack_seconds)
-    return capabilities_of(config, IdempotencyClass.B, Ending(BillEnd.DEADLINE, slack=slack))
+    return capabilities_of(
+        config, IdempotencyClass.B, Ending(BillEnd.DEADLINE, slack=slack), lists_whole=True
+    )

@@ -164,4 +164,4 @@ def _wrong(request: OpenRequest, instance: Instance) -> str:
 
 
 def _capabilities(config: Config) -> Capabilities:
-    return capabilities_of(config, IdempotencyClass.B, Ending(BillEnd.BALANCE))
+    return capabilities_of(config, IdempotencyClass.B, Ending(BillEnd.BALANCE), lists_whole=True)

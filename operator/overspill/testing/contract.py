@@ -213,6 +213,19 @@ class ProviderContract:
         with pytest.raises(LeaseNotFound):
             await rig.provider.observe(Handle("gl-00000000-neverwas"))
 
+    async def test_the_list_says_of_a_lease_what_reading_it_says(self, rig: Rig) -> None:
+        """A poll believes the list where it confirms what is known, and reads the others."""
+        step = await drive(rig, rig.request())
+        await rig.pass_time(rig.provider.capabilities.list_lag)
+        seen = await rig.provider.observe(step.handle)
+        shown = [h for h in await rig.provider.leases() if h.handle.key == step.handle.key]
+        (listed,) = [h.observation for h in shown]
+        if rig.provider.capabilities.lists_whole:
+            assert listed is not None
+            assert listed.gist == seen.gist
+        else:
+            assert listed is None or listed.phase is seen.phase
+
     async def test_no_connection_is_known_to_cost_nothing(self, rig: Rig) -> None:
         rig.wire.set(Fault.NO_CONNECTION)
         with pytest.raises(Unavailable):

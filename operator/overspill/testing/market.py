@@ -86,6 +86,8 @@ class FakeMarket:
     creates: list[str] = field(default_factory=list)
     closed_while_active: list[str] = field(default_factory=list)
     full: bool = False
+    lists_whole: bool = False
+    """Whether the list shows all that `observe` tells."""
     tells_bill: bool = False
     """Whether an observation tells the bill so far. What is gone tells none."""
     run_s: float | None = None
@@ -98,6 +100,7 @@ class FakeMarket:
     def __post_init__(self) -> None:
         self.capabilities = Capabilities(
             idempotency=self.klass,
+            lists_whole=self.lists_whole,
             list_lag=timedelta(seconds=self.lies.list_lag_s),
             quarantine=timedelta(seconds=60),
             not_found_grace=timedelta(seconds=30 + self.lies.list_lag_s),
@@ -148,9 +151,7 @@ class FakeMarket:
         held = next((h for h in self.sold if h.external_id == handle.external_id), None)
         if held is None or not held.is_live:
             raise LeaseNotFound("gone", provider=self.name)
-        self._age(held)
-        billed = held.cost_usd(self.clock.now()) if self.tells_bill else None
-        return Observation(held.phase, exit_code=held.exit_code, billed_usd=billed)
+        return self._observation(held)
 
     async def close(self, handle: Handle) -> None:
         """Ends what has that id."""
@@ -176,6 +177,7 @@ class FakeMarket:
                 is_live=True,
                 created_at=h.created_at,
                 price_usd_per_hour=h.usd_per_hour or None,
+                observation=self._observation(h) if self.lists_whole else None,
             )
             for h in self.sold
             if h.is_live and h.visible_from <= now and not self._happens(self.lies.partial_list)
@@ -197,6 +199,11 @@ class FakeMarket:
         for held in self.sold:
             if held.key == key and held.is_live:
                 held.ended_at = self.clock.now()
+
+    def _observation(self, held: Held) -> Observation:
+        self._age(held)
+        billed = held.cost_usd(self.clock.now()) if self.tells_bill else None
+        return Observation(held.phase, exit_code=held.exit_code, billed_usd=billed)
 
     def _age(self, held: Held) -> None:
         """A workload that ran long enough has succeeded."""

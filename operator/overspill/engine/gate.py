@@ -146,6 +146,7 @@ class GatedCluster:
         self._inner = inner
         self._gate = gate
         self.cluster_id = inner.cluster_id
+        self._records = SharedListing(lambda: gate("cluster.all_leases", inner.all_leases))
 
     def view(self) -> View:
         """See ports.Cluster."""
@@ -160,8 +161,8 @@ class GatedCluster:
         return await self._gate("cluster.lease", lambda: self._inner.lease(namespace, name))
 
     async def all_leases(self) -> Sequence[Lease]:
-        """See ports.Cluster."""
-        return await self._gate("cluster.all_leases", self._inner.all_leases)
+        """See ports.Cluster. One LIST answers all who asked before it began."""
+        return await self._records()
 
     async def record(self, change: Change) -> Lease | None:
         """See ports.Cluster."""

@@ -94,9 +94,12 @@ class KubeCluster:
         A lease that cannot be read is an error too: without it the sweep would take what it
         holds at the market for an orphan.
         """
-        return await self._verbs.list_kept(
-            collection(Kind.LEASE), lambda obj: _readable(mapping.read_lease, obj)
-        )
+        known = self._store.view().leases  # a spec never changes: only statuses are read anew
+
+        def read(obj: Mapping[str, Any]) -> Lease:
+            return mapping.read_lease(obj, known.get(obj["metadata"]["uid"]))
+
+        return await self._verbs.list_kept(collection(Kind.LEASE), lambda obj: _readable(read, obj))
 
     async def record(self, change: Change) -> Lease | None:
         """Applies one change on the version it was decided on."""

@@ -270,11 +270,21 @@ async def test_all_leases_are_read_from_the_server_not_from_the_cache(
 
 
 async def test_one_unreadable_lease_makes_the_whole_list_an_error(
-    planned: Lease, cluster: KubeCluster, api: FakeApi
+    planned: Lease, cluster: KubeCluster, api: FakeApi, store: Store
 ):
+    store.drop(Kind.LEASE, planned.uid)
     await api.patch(path_of(planned), {"spec": {"hardDeadlineTime": "never"}})
     with pytest.raises(ClusterUnavailable, match="hardDeadlineTime"):
         await cluster.all_leases()
+
+
+async def test_all_leases_have_the_servers_status_and_not_the_caches(
+    planned: Lease, cluster: KubeCluster, api: FakeApi
+):
+    await api.patch(f"{path_of(planned)}/status", {"status": {"state": "Closing"}})
+    (found,) = await cluster.all_leases()
+    assert cluster.view().leases[planned.uid].state is LeaseState.PLANNED
+    assert found.state is LeaseState.CLOSING
 
 
 async def test_a_job_status_is_written_whole_and_equal_ones_are_skipped(

@@ -57,7 +57,7 @@ test-cluster: venv ## The tests on a real control plane
 .PHONY: chaos chaos-full
 chaos: venv ## Money safety under faults: simulated, and on a real control plane; goals and figures
 	@$(PY) -m benchmarks.chaos
-chaos-full: venv ## The same at full size: 10,000 histories, every crash point, 5,000 transitions
+chaos-full: venv ## The same at full size: 10,000 histories, every crash point, 300 cases of a faulty network, a soak
 	@$(PY) -m benchmarks.chaos --full
 
 .PHONY: markets-tour markets-faults markets-matrix

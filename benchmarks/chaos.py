@@ -57,10 +57,10 @@ class Size:
     proxy_cases: int = 12
     whole_sieve: bool = False
     transitions: int = 500
-    minutes: float = 8
+    minutes: float = 9.5
     """The transitions and the proxy's cases begin nothing after so many each."""
-    is_timed: bool = False
-    """Whether reaction times are taken, and the soak is run: nothing else should run then."""
+    soak_minutes: float = 0
+    """Of churn, after reaction times were taken: nothing else should run then. 0: neither."""
 
 
 PRE_SUBMIT = Size()
@@ -73,8 +73,8 @@ FULL = Size(
     proxy_cases=300,
     whole_sieve=True,
     transitions=5000,
-    minutes=240,
-    is_timed=True,
+    minutes=40,
+    soak_minutes=10,
 )
 Part = tuple[str, Callable[[], list[Line]]]
 
@@ -93,8 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows = (_simulated(pool, size, memory), _wrong_answers(size), _deaths(size))
         running = [beside.submit(_all_done, row, memory, only) for row in rows]
         lines = [line for row in running for line in row.result()]
-    if size.is_timed:
-        lines += _all_done(_timed(), memory, only)
+    if size.soak_minutes:
+        lines += _all_done(_timed(size), memory, only)
     print_table(lines)
     print(f"took {time.monotonic() - began:.0f} s")
     return 0 if all(line.is_met for line in lines) else 1
@@ -141,11 +141,11 @@ def _deaths(size: Size) -> list[Part]:
     ]
 
 
-def _timed() -> list[Part]:
+def _timed(size: Size) -> list[Part]:
     """Reaction times and load, when all else is done."""
     return [
         ("moments", lambda: chaos_moments.run(show)),
-        ("soak", lambda: soak.run(soak.Size())),
+        ("soak", lambda: soak.run(soak.Size(minutes=size.soak_minutes))),
     ]
 
 

@@ -64,7 +64,7 @@ class SeededBug:
             yield
 
 
-def caught(bug: SeededBug, seeds: int = 24) -> tuple[int, str] | None:
+def caught(bug: SeededBug, seeds: int = 60) -> tuple[int, str] | None:
     """The first seed whose history shows the mistake, and what it violated."""
     with bug.applied():
         for seed in range(seeds):

@@ -46,6 +46,10 @@ class Attempt:
     cost_usd: Decimal = Decimal(0)
 
 
+TERMINAL = ("Complete", "Failed")
+"""A job has at most one of these conditions."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A GPUJob: spec as the user wrote it, status as last written. Durations are timedeltas."""
@@ -111,7 +115,10 @@ class Job:
 
     def condition(self, kind: str) -> Mapping[str, Any] | None:
         """The condition of that type, if it was ever written."""
-        return next((c for c in self.conditions if c.get("type") == kind), None)
+        for found in self.conditions:  # asked for thousands of jobs in every plan
+            if found.get("type") == kind:
+                return found
+        return None
 
     def is_true(self, kind: str) -> bool:
         """Whether a condition stands at True."""
@@ -121,12 +128,12 @@ class Job:
     @property
     def is_finished(self) -> bool:
         """Complete or Failed: the job has its one terminal condition."""
-        return self.is_true("Complete") or self.is_true("Failed")
+        return any(c.get("type") in TERMINAL and c.get("status") == "True" for c in self.conditions)
 
     @property
     def ended_at(self) -> datetime | None:
         """When the terminal condition was written."""
-        for kind in ("Complete", "Failed"):
+        for kind in TERMINAL:
             found = self.condition(kind)
             if found is not None and found.get("status") == "True":
                 return datetime.fromisoformat(str(found["lastTransitionTime"]))

@@ -32,7 +32,7 @@ def outcome(job: Job, leases: Sequence[Lease]) -> Outcome | None:
                 Reason.COMMAND_SUCCEEDED,
                 f"attempt {lease.attempt} ended with exit code 0 at {lease.offer.place}",
             )
-    return _failed(job, codes) or _ceiling(job, leases)
+    return (_failed(job, codes) if codes else None) or _ceiling(job, leases)
 
 
 def failures(job: Job, leases: Sequence[Lease]) -> int:
@@ -47,7 +47,7 @@ def failures(job: Job, leases: Sequence[Lease]) -> int:
 
 def _failed(job: Job, codes: Sequence[tuple[Lease, int]]) -> Outcome | None:
     count = failures(job, [lease for lease, _ in codes])
-    if count <= job.backoff_limit or not codes:
+    if count <= job.backoff_limit:
         return None
     lease, code = max(codes, key=lambda item: item[0].attempt)
     return Outcome(

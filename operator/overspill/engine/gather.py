@@ -1,5 +1,6 @@
 """Gathers the snapshot that placement decides on: view, offers, and facts about each job."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -18,15 +19,19 @@ from overspill.engine import secretfacts
 from overspill.engine.context import Engine
 from overspill.ports import View
 
+NONE: frozenset[tuple[str, str]] = frozenset()
+
 
 async def snapshot(engine: Engine) -> Snapshot:
     """One consistent picture; values only, so that planning may run in a thread."""
     _prune(engine)
     offers = [*await engine.accounts.home_offers(), *engine.accounts.market_offers()]
     view = engine.cluster.view()
-    jobs = tuple(job for job in view.jobs.values() if _is_open(engine, job))
+    leases = {uid: engine.index.of(uid) for uid in view.jobs}
+    jobs = tuple(job for uid, job in view.jobs.items() if _is_open(job, leases[uid]))
     wanted = {job.ref.uid for job in jobs}
     await _learn_secrets(engine, jobs)
+    excluded = _excluded(engine)
     return Snapshot(
         jobs=jobs,
         leases=tuple(x for x in view.leases.values() if _matters(x, wanted)),
@@ -35,7 +40,10 @@ async def snapshot(engine: Engine) -> Snapshot:
         classes=dict(view.classes),
         budgets=tuple(renewed(b, engine.clock.now()) for b in view.budgets),
         health=engine.accounts.health(),
-        facts={job.ref.uid: _facts(engine, job) for job in jobs},
+        facts={
+            job.ref.uid: _facts(engine, job, leases[job.ref.uid], excluded.get(job.ref.uid, NONE))
+            for job in jobs
+        },
         reference_usd_per_gpu_hour=reference(engine, view),
         stop_failover=_stop(engine),
         report_url_missing=_without_reports(engine),
@@ -51,11 +59,19 @@ def _past(engine: Engine, offers: Sequence[Offer], view: View) -> Past:
     return memory.past
 
 
-def _is_open(engine: Engine, job: Job) -> bool:
+def _is_open(job: Job, leases: Sequence[Lease]) -> bool:
     """Still to be decided. The ledger may know the end before the job's status says so."""
     if job.is_finished or job.deletion_requested:
         return False
-    return outcome(job, engine.index.of(job.ref.uid)) is None
+    return outcome(job, leases) is None
+
+
+def _excluded(engine: Engine) -> Mapping[str, frozenset[tuple[str, str]]]:
+    """(provider, offer) refused or withdrawn lately, by job."""
+    found: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for uid, provider, offer in engine.memory.excluded:
+        found[uid].add((provider, offer))
+    return {uid: frozenset(offers) for uid, offers in found.items()}
 
 
 def _matters(lease: Lease, jobs: set[str]) -> bool:
@@ -98,9 +114,10 @@ async def _learn_secrets(engine: Engine, jobs: tuple[Job, ...]) -> None:
             await secretfacts.learn(engine, job, workload.secret_env)
 
 
-def _facts(engine: Engine, job: Job) -> JobFacts:
+def _facts(
+    engine: Engine, job: Job, leases: Sequence[Lease], excluded: frozenset[tuple[str, str]]
+) -> JobFacts:
     uid = job.ref.uid
-    leases = engine.index.of(uid)
     running = next((x.name for x in leases if x.state is LeaseState.ACTIVE), "")
     report = engine.reports.latest(running) if running else None
     secrets = engine.memory.secrets.get(uid)
@@ -110,9 +127,7 @@ def _facts(engine: Engine, job: Job) -> JobFacts:
         not_portable_reason=travel.reason.value if travel.reason else "",
         template_invalid=travel.invalid,
         missing=secrets.problem[1] if secrets and secrets.problem else "",
-        excluded_offers=frozenset(
-            (provider, offer) for u, provider, offer in engine.memory.excluded if u == uid
-        ),
+        excluded_offers=excluded,
         running_lease=running,
         last_checkpoint_at=report.checkpoint_at if report else job.durable_checkpoint_at,
         secret_tiers=secrets.tiers if secrets else None,

@@ -33,14 +33,19 @@ REST = 2.0
 MAX_REST_S = 1.0
 """After a batch the loop rests twice as long as it took: planning thousands of jobs over and over
 would leave nothing for the leases that were decided."""
+IDLE_REST = 25.0
+MAX_PERIOD_S = 30.0
+"""Without news the next batch comes after so many times what the last one took, but in time for
+what only the clock changes (a finish-by, the end of a patience)."""
 APPLY_S = 2.0
 HOLD_OFF_S = 5.0
 
 
 async def place_forever(engine: Engine) -> None:
     """The placement loop; an error of one batch never ends it."""
+    took = 0.0
     while True:
-        await _woken(engine)
+        await _woken(engine, took)
         try:
             began = engine.clock.monotonic()
             await place_once(engine)
@@ -60,10 +65,10 @@ async def _pause(engine: Engine) -> None:
     engine.want_place()
 
 
-async def _woken(engine: Engine) -> None:
+async def _woken(engine: Engine, took_s: float) -> None:
     """Waits for a change, then for quiet, but never longer than the cap."""
     try:
-        async with asyncio.timeout(engine.settings.place_period_s):
+        async with asyncio.timeout(_period_s(engine, took_s)):
             await engine.place_wanted.wait()
     except TimeoutError:
         return
@@ -73,6 +78,10 @@ async def _woken(engine: Engine) -> None:
         await engine.clock.sleep(engine.settings.place_idle_s)
         if not engine.place_wanted.is_set():
             return
+
+
+def _period_s(engine: Engine, took_s: float) -> float:
+    return max(engine.settings.place_period_s, min(MAX_PERIOD_S, took_s * IDLE_REST))
 
 
 async def place_once(engine: Engine) -> None:

@@ -95,10 +95,10 @@ def test_a_jobs_whole_life_at_home_asks_for_nothing_that_is_refused(
             audited.kubectl("-n", namespace, "create", "-f", "-", input=json.dumps(body))
 
         audited.kubectl(
-            "-n", namespace, "wait", "gpujob/gone", "--for=condition=Running", "--timeout=60s"
+            "-n", namespace, "wait", "gpujob/gone", "--for=condition=Running", "--timeout=180s"
         )
         audited.kubectl(
-            "-n", namespace, "wait", "gpujob/gang", "--for=condition=Complete", "--timeout=60s"
+            "-n", namespace, "wait", "gpujob/gang", "--for=condition=Complete", "--timeout=180s"
         )
         audited.kubectl("-n", namespace, "delete", "gpujob", "gang", "gone", "--wait=false")
         until(lambda: done(audited) >= LIFE, "every step of the jobs' lives", 150)

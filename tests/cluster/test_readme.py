@@ -3,6 +3,7 @@
 `make demo` and `make test` are left out: the first has a test of its own, the second runs this.
 """
 
+import logging
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ from overspill.testing.operator import OperatorProcess
 
 pytestmark = pytest.mark.cluster
 
+log = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -72,8 +74,14 @@ def test_every_command_of_the_readme_works(
 
 
 def await_end(bed: Bed, operator: OperatorProcess | None) -> None:
+    def is_over() -> bool:
+        if operator is not None and not operator.running:
+            log.warning("the operator ended with %s", operator.exit_code)
+            operator.restart()  # as the kubelet would
+        return "Complete" in bed.kubectl("get", "gpj", "-n", "team-a")
+
     try:
-        until(lambda: "Complete" in bed.kubectl("get", "gpj", "-n", "team-a"), "the end", 150)
+        until(is_over, "the end", 150)
     except NotReachedError:
         said = operator.log.read_text(errors="replace")[-4000:] if operator else "no operator"
         pytest.fail(f"{bed.kubectl('get', 'gpj', '-n', 'team-a', '-o', 'yaml')}\n{said}")

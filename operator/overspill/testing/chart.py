@@ -71,9 +71,13 @@ def forget_accounts(cluster: Cluster) -> None:
 
 
 def forget_everything(cluster: Cluster) -> None:
-    """Deletes every object of ours, also the chart's own classes and home: what a test changed in
-    them would stay, because Helm applies only what changed in the chart. An install makes them
-    anew."""
+    """Uninstalls the release and deletes every object of ours, the chart's classes and `home` too.
+
+    Those are the user's after an install and no upgrade touches them, so what one test changed in
+    them would be there for the next; an install makes them anew.
+    """
+    wanted = ChartOptions()
+    cluster.helm("uninstall", wanted.release, "-n", wanted.namespace, "--ignore-not-found")
     for kind in (crd.partition("/")[2] for crd in _crds(cluster)):
         for where, name in _objects(cluster, kind):
             with contextlib.suppress(KubectlError):  # gone by itself meanwhile

@@ -102,12 +102,13 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_left(pytestconfig: pytest.Config) -> Iterator[None]:
-    """Ends each module without any object of ours that its tests made or changed on a shared bed:
-    which module comes next is a matter of luck."""
+    """Ends each module without any object of ours, or any simulated node, that its tests made or
+    changed on a shared bed: which module comes next is a matter of luck."""
     yield
     for key in (_BED, _REAL_BED):
         if key in pytestconfig.stash:
             chart.forget_everything(pytestconfig.stash[key])
+            pytestconfig.stash[key].nodes.delete_all()
 
 
 def standing(config: pytest.Config) -> str:

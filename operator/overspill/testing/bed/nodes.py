@@ -75,6 +75,13 @@ class Nodes:
         """The machine is gone for good, as after a reclaim: the Node object goes too."""
         self._cluster.kubectl("delete", "node", name, "--wait=true", "--ignore-not-found")
 
+    def delete_all(self) -> None:
+        """Every simulated node that is left, lost ones too."""
+        nodes = json.loads(self._cluster.kubectl("get", "nodes", "-o", "json"))["items"]
+        left = [n["metadata"]["name"] for n in nodes if _is_simulated(n)]
+        if left:
+            self._cluster.kubectl("delete", "node", *left, "--wait=true", "--ignore-not-found")
+
     def set_gpus(self, name: str, count: int, *, capacity: bool = False) -> None:
         """Let the device plugin report `count` healthy GPUs; capacity stays unless told."""
         status: dict[str, Any] = {"allocatable": {GPU: str(count)}}
@@ -96,6 +103,11 @@ class Nodes:
     def _where(self, wanted: Callable[[str | None], bool]) -> set[str]:
         listed = json.loads(self._cluster.kubectl("get", "nodes", "-o", "json"))
         return {n["metadata"]["name"] for n in listed["items"] if wanted(_ready_status(n))}
+
+
+def _is_simulated(node: Mapping[str, Any]) -> bool:
+    kubelet = node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "")
+    return str(kubelet).startswith("kwok-")
 
 
 def _ready_status(node: Mapping[str, Any]) -> str | None:

@@ -7,6 +7,7 @@ import pytest
 
 from overspill.api.job import GPUJob
 from overspill.core.job import Checkpoint
+from overspill.core.statusparts import stamp
 from overspill.core.vocabulary import Burst, CapacityType, Fencing, InterconnectClass
 from overspill.kube.mapping import Unreadable, read_job
 from overspill.testing.kube_samples import JOB_UID, job_json, stored
@@ -75,6 +76,17 @@ def test_the_designs_example_is_read_whole():
 )
 def test_a_job_leaves_the_cluster_only_with_a_budget(spec: dict, burst: Burst):
     assert read(**spec).burst is burst
+
+
+@pytest.mark.parametrize(
+    ("told", "year"),
+    [("0001-01-01T00:00:00+01:00", 1970), ("9999-12-31T23:59:59-01:00", 9000)],
+)
+def test_times_at_the_ends_of_the_calendar_are_long_ago_or_never(told: str, year: int):
+    found = read(deadline={"finishByTime": told}).finish_by
+    assert found is not None
+    assert found.year == year
+    assert stamp(found) == f"{year}-01-01T00:00:00Z"
 
 
 def test_status_is_read_back():

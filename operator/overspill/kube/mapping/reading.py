@@ -263,11 +263,18 @@ def _whole(raw: Any) -> int:
     return raw
 
 
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""What the API server lets pass beyond these means long ago, and never. Near the ends of the
+calendar an hour's difference overflows, and a year below 1000 is printed in three digits."""
+
+
 @lru_cache(_FEW)
 def _instant(raw: Any) -> datetime:
     moment = datetime.fromisoformat(raw)
     if moment.tzinfo is None:
         raise ValueError("no time zone")
+    if moment < _EARLIEST or moment > _LATEST:
+        return _EARLIEST if moment < _EARLIEST else _LATEST
     return moment.astimezone(UTC)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -43,6 +44,17 @@ class Case:
     """The fault strikes where no lease is named: its rules bear no key."""
     without_money: bool = False
 
+    @property
+    def spare_usd(self) -> Decimal:
+        """How much more than the ledger the books may say."""
+        return UNTOLD.get((self.market, self.failure), NEAR)
+
+
+NEAR = Decimal("0.02")
+"""USD between books and ledger of a whole case: a market may bill from when its container runs."""
+UNTOLD = {("dispersed", "nobody takes the job"): Decimal("0.40")}
+"""Where a market is said to bill from the creation on, and tells nothing of it: what the sandbox
+gives for nothing, our books count by the hour that has begun."""
 
 NOT_SPOKEN = (
     ("an error inside an HTTP 200 (GraphQL)", "runpod", "the adapter speaks REST v2 only"),

@@ -19,7 +19,7 @@ from decimal import Decimal
 
 from benchmarks import markets_abandoned as abandoned
 from benchmarks import markets_world as worlds
-from benchmarks.markets_cases import NOT_SPOKEN, Case, Outcome, cases_of
+from benchmarks.markets_cases import NEAR, NOT_SPOKEN, Case, Outcome, cases_of
 from benchmarks.markets_world import Json, Money, NotSo, World
 from overspill.core.lease import lease_name
 
@@ -27,9 +27,6 @@ SETUP, FAULTS, ABANDONED = "set-up", "failures", "30 days alone"
 ATTEMPTS = 12
 AT_ONCE = 6
 """Markets that are played side by side; a small machine bears no more."""
-
-NEAR = Decimal("0.02")
-"""USD between books and ledger of a whole case: a market may bill from when its container runs."""
 
 
 @dataclass
@@ -109,7 +106,7 @@ class _Player:
         finally:
             for rule in rules:
                 world.stack.market.clear_fault(rule)
-        money = worlds.money_of(world, leases, NEAR)
+        money = worlds.money_of(world, leases, NEAR, case.spare_usd)
         judge(result, leases, money, struck=bool(struck) or case.without_money)
         world.forget(namespace, name)
         world.bed.kubectl("delete", "namespace", namespace, "--wait=false")

@@ -124,8 +124,13 @@ class Money:
     problems: tuple[str, ...]
 
 
-def money_of(world: World, leases: Sequence[Json], tolerance_usd: Decimal) -> Money:
-    """The verdict on closed leases: nothing held, nothing doubled, permits kept, bills recorded."""
+def money_of(
+    world: World, leases: Sequence[Json], tolerance_usd: Decimal, spare_usd: Decimal | None = None
+) -> Money:
+    """The verdict on closed leases: nothing held, nothing doubled, permits kept, bills recorded.
+
+    The books may be over the ledger by less than `spare_usd` (absent: the tolerance), never under.
+    """
     summary = world.stack.market.summary()
     ledger = books = Decimal(0)
     created = active = 0
@@ -144,7 +149,8 @@ def money_of(world: World, leases: Sequence[Json], tolerance_usd: Decimal) -> Mo
         for double in ("doubles", "double_creates"):
             if key in summary[double]:
                 told.append(f"{key}: {double}")
-    if abs(ledger - books) >= tolerance_usd:
+    over = tolerance_usd if spare_usd is None else spare_usd
+    if ledger - books >= tolerance_usd or books - ledger >= over:
         told.append(f"the ledger says {ledger:.4f} USD, the books {books:.4f}")
     return Money(ledger, books, created, active, tuple(told))
 

@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     truth_period_s: float = Field(60, gt=0, description="Time between full LISTs of our kinds.")
     sweep_period_s: float = Field(60, gt=0, description="Time between sweeps of each account.")
     poll_period_s: float = Field(10, gt=0, description="Time between polls of each account.")
+    read_each_up_to: int = Field(
+        2, ge=0, description="So few leases of an account are read one by one, without a listing."
+    )
     detail_period_s: float = Field(
         60, gt=0, description="A running lease is read by itself so often where lists tell less."
     )

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from overspill.core.errors import OverspillError
-from overspill.engine import watch
 from overspill.engine.context import Engine
 from overspill.kube.resources import RESOLVE_ANNOTATION, Kind, item
 from overspill.testing.market import FakeMarket, Lies
@@ -34,7 +33,7 @@ def run_seed(seed: int, prepare: Any = None) -> list[str]:
 
 def run_plan(plan: Plan, prepare: Any = None) -> list[str]:
     """As `run_seed`, for a plan made by hand."""
-    with _quiet(), _listed():
+    with _quiet():
         return _lived(plan, prepare)
 
 
@@ -53,20 +52,10 @@ def _lived(plan: Plan, prepare: Any) -> list[str]:
         leaders=plan.leaders,
         crashes_at=plan.crashes,
         crash_moment=plan.moment,
-        settings=plan.settings,
+        settings={**plan.settings, "read_each_up_to": 0},  # histories have few leases
         prepare=prepare or _as_it_is,
     )
     return run_virtual(_History(plan, sim).live())
-
-
-@contextmanager
-def _listed() -> Iterator[None]:
-    """Histories have few leases; what a listing confirms has to be lived all the same."""
-    few, watch.FEW = watch.FEW, 0
-    try:
-        yield
-    finally:
-        watch.FEW = few
 
 
 @contextmanager

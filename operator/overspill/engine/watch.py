@@ -21,8 +21,6 @@ log = logging.getLogger(__name__)
 
 WATCHED = (LeaseState.PLANNED, LeaseState.OPENING, LeaseState.ACTIVE)
 PARALLEL = 8
-FEW = 2
-"""So many leases cost no more to read one by one than the listing of a whole account."""
 
 
 async def watch_forever(engine: Engine) -> None:
@@ -47,7 +45,7 @@ async def _watch_account(engine: Engine, account: Account) -> None:
         await observe_many(engine, leases)
         return
     active = [x for x in leases if x.state is LeaseState.ACTIVE]
-    if len(active) > FEW:
+    if len(active) > engine.settings.read_each_up_to:
         held = await _listed(engine, account)
         active = [x for x in active if not confirmed(engine, x, held)]
     await observe_many(engine, active)

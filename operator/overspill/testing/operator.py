@@ -22,6 +22,7 @@ from urllib.error import URLError
 
 FAST: Mapping[str, str] = {
     "OVERSPILL_POLL_PERIOD_S": "1",
+    "OVERSPILL_READ_EACH_UP_TO": "0",
     "OVERSPILL_DETAIL_PERIOD_S": "2",
     "OVERSPILL_HEARTBEAT_POLL_S": "1",
     "OVERSPILL_SWEEP_PERIOD_S": "5",

@@ -4,7 +4,7 @@
     python -m benchmarks.chaos replay SEED        # one simulated history (L2)
     python -m benchmarks.chaos planner SEED       # the planner's histories from one seed (L1)
 
-Parts that are done are remembered for the commit they ran on (`build/chaos`), so a run that was
+Parts that are done are remembered for the code they ran on (`build/chaos`), so a run that was
 stopped goes on where it was; `--fresh` forgets them. Prints the goals of the lease protocol beside
 what was measured, and says for every goal that no part of this run covers where it is covered.
 """
@@ -168,7 +168,7 @@ def _done(name: str, part: Callable[[], list[Line]], memory: Memory) -> list[Lin
     """The lines of a part, remembered or measured now."""
     known = memory.lines(name)
     if known:
-        show(f"{name}: done before on this commit")
+        show(f"{name}: done before on this code")
         return known
     began = time.monotonic()
     show(f"{name}:")

@@ -1,6 +1,6 @@
 """What a run of the fault campaign has done already, so that one that was stopped goes on.
 
-One JSON file for each profile below `build/chaos`; it counts for the commit it was made on alone.
+One JSON file for each profile below `build/chaos`; it counts for the code it was made on alone.
 """
 
 import json
@@ -14,19 +14,20 @@ from typing import Any
 from benchmarks.chaos_lines import Line
 
 ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("operator", "helm", "crds", "benchmarks", "tests", "requirements.lock")
 
 
 class Memory:
     """The parts of one profile that are done, and how far the others are."""
 
     def __init__(self, profile: str, *, fresh: bool, folder: Path = ROOT / "build" / "chaos"):
-        """What was kept for another commit, or is to be forgotten, is not read."""
+        """What was kept for other code, or is to be forgotten, is not read."""
         self._path = folder / f"{profile}.json"
         self._lock = threading.Lock()
-        self._kept: dict[str, Any] = {"commit": commit(), "lines": {}, "progress": {}}
+        self._kept: dict[str, Any] = {"code": code(), "lines": {}, "progress": {}}
         if not fresh and self._path.is_file():
             before = json.loads(self._path.read_text(encoding="utf-8"))
-            if before["commit"] == self._kept["commit"]:
+            if before.get("code") == self._kept["code"]:
                 self._kept = before
 
     def lines(self, part: str) -> list[Line]:
@@ -60,8 +61,8 @@ class Memory:
         fresh.replace(self._path)
 
 
-def commit() -> str:
-    """The commit that is checked out; "" outside a checkout."""
-    command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+def code() -> str:
+    """What is checked out of all that a figure may depend on; "" outside a checkout."""
+    command = ["git", "-C", str(ROOT), "rev-parse", *(f"HEAD:{part}" for part in PARTS)]
     asked = subprocess.run(command, capture_output=True, text=True, check=False)
-    return asked.stdout.strip()
+    return " ".join(asked.stdout.split())

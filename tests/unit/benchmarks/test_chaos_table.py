@@ -37,5 +37,5 @@ def test_what_another_commit_did_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Memory("full", fresh=False, folder=tmp_path).keep("histories", [MET])
-    monkeypatch.setattr(chaos_memory, "commit", lambda: "another")
+    monkeypatch.setattr(chaos_memory, "code", lambda: "another")
     assert Memory("full", fresh=False, folder=tmp_path).lines("histories") == []

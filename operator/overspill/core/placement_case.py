@@ -57,6 +57,8 @@ class Case:
     @once
     def active(self) -> Lease | None:
         """The newest lease the job runs on."""
+        if not self.leases:
+            return None
         found = [le for le in self.leases if le.state is LeaseState.ACTIVE]
         return max(found, key=lambda le: le.attempt, default=None)
 
@@ -83,12 +85,16 @@ class Case:
     @once
     def first_start(self) -> datetime | None:
         """When the first attempt began to be charged."""
+        if not (self.leases or self.job.attempts):
+            return None
         times = [le.active_since for le in self.leases] + [a.started_at for a in self.job.attempts]
         return min((t for t in times if t is not None), default=None)
 
     @once
     def fails_over(self) -> bool:
         """Whether the next attempt replaces one that lost its place."""
+        if not (self.leases or self.job.attempts):
+            return False
         # Attempts that were refused before they started say nothing about why a place is needed.
         ends = {a.number: a.reason for a in self.job.attempts if a.started_at}
         for lease in self.leases:
@@ -106,6 +112,8 @@ class Case:
         """Since when the job has had no place: since it came, or since its last place ended."""
         if self.facts.waiting_since is not None:
             return self.facts.waiting_since
+        if not (self.leases or self.job.attempts):
+            return self.job.created_at
         ends = [a.ended_at for a in self.job.attempts if a.started_at]
         ends += [le.closing.requested_at for le in self.leases if le.closing and le.active_since]
         return max([self.job.created_at, *(end for end in ends if end is not None)])

@@ -28,26 +28,27 @@ class Group:
             alike[stand.cost].append(stand)
         self.alike = list(alike.values())
         """Those that cost every job the same, by name."""
-        self._sheet = Sheet([stands[0] for stands in self.alike])
+        self._firsts = [stands[0] for stands in self.alike]
+        self._sheet = Sheet(self._firsts)
 
     def by_price(self, work: Work) -> tuple[Sequence[Stand], Sequence[float]]:
         """By what a useful hour costs, and that; what costs the same to a millionth by name."""
         if len(self.alike) == 1:
             stands = self.alike[0]
             return stands, self._sheet.about(work) * len(stands)
-        ranked = sorted(zip(self._sheet.about(work), self.alike, strict=True), key=_price)
-        prices = [price for price, _ in ranked]
+        about = self._sheet.about(work)
+        prices = sorted(about)
         if min(map(sub, prices[1:], prices)) < _ALIKE:
             listed = [(stand.useful(work), stand.tail, stand) for stand in self.stands]
             listed.sort(key=_price_and_name)
             return [stand for *_, stand in listed], [price for price, *_ in listed]
-        if len(ranked) == len(self.stands):
-            return [stands[0] for _, stands in ranked], prices
-        pairs = [(price, stand) for price, stands in ranked for stand in stands]
+        order = sorted(range(len(about)), key=about.__getitem__)
+        if len(about) == len(self.stands):
+            return itemgetter(*order)(self._firsts), prices
+        pairs = [(about[index], stand) for index in order for stand in self.alike[index]]
         return [stand for _, stand in pairs], [price for price, _ in pairs]
 
 
-_price = itemgetter(0)
 _price_and_name = itemgetter(0, 1)
 _ALIKE = 2e-6
 """Prices farther apart than this differ after rounding too."""

@@ -61,6 +61,8 @@ _NEARNESS = (
 
 _RANK = {reason: rank for rank, reason in enumerate(_NEARNESS)}
 
+_FARTHEST = len(_RANK)
+
 _HARDWARE = (Reason.WRONG_MODEL, Reason.MEMORY_TOO_SMALL, Reason.COMPUTE_CAPABILITY_TOO_LOW)
 
 _LIMITS = (
@@ -113,7 +115,7 @@ class Group:
         told = Rejection(
             self.provider, self.reason, self.message, self.offers, self.gpu_model, price
         )
-        rank = _RANK.get(self.reason, len(_RANK))
+        rank = _RANK.get(self.reason, _FARTHEST)
         return (rank, _DEAREST if price is None else price, self.provider, self.gpu_model), told
 
     def count(self, offers: int, price: Decimal | None) -> None:
@@ -179,17 +181,20 @@ class Losers:
         self._add((offer.provider, why.reason, offer.gpu_model), why, price, offers)
 
     def add_dearer(
-        self, listed: Sequence["Loser"], others: range, why: Callable[[int], Refusal]
+        self, listed: Sequence["Loser"], others: range, told: Callable[[int], str]
     ) -> None:
-        """Those of the list that cost more; `why` is asked once for every group."""
+        """Those of the list that cost more; `told` is asked why once for every group."""
         groups = self.groups
         for index in others:
             one = listed[index]
             group = groups.get(one.dearer)
             if group is None:
-                self.add(one.offer, why(index), one.price, one.size)
+                provider, reason, model = one.dearer
+                group = Group(provider, reason, told(index), one.size, model, one.price)
+                groups[one.dearer] = group
             else:
                 group.count(one.size, one.price)
+        self._ordered = None
 
     def add_gone(self, one: "Loser", why: Refusal) -> None:
         """One that is not to be had now."""

@@ -118,9 +118,11 @@ class Ranking:
 
     def outrank(self, into: Losers, index: int) -> None:
         """Adds everybody who stands behind the chosen candidate, with the reason."""
-        chosen, own = self._stands[index], _told(self._prices[index])
+        chosen, prices = self._stands[index], self._prices
         end = self._ends[bisect_right(self._ends, index)]
-        into.add_dearer(self._stands, range(index + 1, end), lambda at: self._dearer(at, own))
+        than = f"USD per useful hour, the chosen place {_told(prices[index])}"
+        others = range(index + 1, end)
+        into.add_dearer(self._stands, others, lambda at: f"{_told(prices[at])} {than}")
         into.include(self._field.behind(chosen.preference))
 
     def outweigh(self, into: Losers, chosen: Candidate, first: int) -> None:
@@ -131,14 +133,11 @@ class Ranking:
             into.add_dearer(self._stands, others, self._outweighed)
         into.include(self.losers)
 
-    def _dearer(self, index: int, chosen: str) -> Refusal:
-        told = f"{_told(self._prices[index])} USD per useful hour, the chosen place {chosen}"
-        return Refusal(Reason.COSTS_MORE, told)
-
-    def _outweighed(self, index: int) -> Refusal:
-        told = f"{_told(self._prices[index])} USD per useful hour; with its expected life and the "
-        told += "moves that follow it costs more than the chosen place"
-        return Refusal(Reason.COSTS_MORE, told)
+    def _outweighed(self, index: int) -> str:
+        return (
+            f"{_told(self._prices[index])} USD per useful hour; with its expected life and the "
+            "moves that follow it costs more than the chosen place"
+        )
 
     def _look_everywhere(self) -> None:
         while self._look_further():

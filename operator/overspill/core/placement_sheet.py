@@ -35,12 +35,12 @@ class Sheet:
         rows = self._rows(work)
         if rows is None:
             return [stand.about(work) for stand in self._stands]
-        hours, moved, spread, found = work.hours, work.moved_gib, work.at_least, []
-        for usd, start, stretch, per_gib, least in rows:
-            lasts = start + hours * stretch
-            paid = lasts if lasts > least else least
-            found.append((usd * paid + per_gib * moved) / spread)
-        return found
+        hours, moved, spread = work.hours, work.moved_gib, work.at_least
+        return [
+            (usd * (n if (n := start + hours * stretch) > least else least) + per_gib * moved)
+            / spread
+            for usd, start, stretch, per_gib, least in rows
+        ]
 
     def needed(self, work: Work) -> list[float]:
         """`Stand.needed` of each, for all the work."""

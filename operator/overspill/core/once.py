@@ -28,5 +28,7 @@ class once(Generic[Value]):  # noqa: N801  (reads as a decorator, like `property
         if owner is None:
             return self
         # Past a frozen dataclass's own `__setattr__`; from here on the class is not asked again.
-        found = owner.__dict__[self._name] = self._work(owner)
+        # Not through `__dict__`, which would make a dict of every owner.
+        found = self._work(owner)
+        object.__setattr__(owner, self._name, found)
         return found

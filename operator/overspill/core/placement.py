@@ -40,7 +40,6 @@ from overspill.core.placement_reserve import (
     Peaks,
     Watched,
     at_risk_h,
-    has_promise,
 )
 from overspill.core.placement_room import ROOM_TIME, Rooms
 from overspill.core.placement_search import Fit, Search
@@ -168,9 +167,9 @@ class _Plan:
         """The ranking for a search, in which it also finds what its finish-by is kept with."""
         ranking = self._ranker.ranking(field, search.terms, search.max_loss)
         search.dearest, search.has_home = ranking.dearest, ranking.has_home
-        case, terms = search.case, search.terms
-        if has_promise(case, terms):
-            at_risk = at_risk_h(case, terms) if self._advisor.is_asked(case, terms) else None
+        if search.has_promise:
+            is_asked = self._advisor.is_asked(search)
+            at_risk = at_risk_h(search.case, search.terms) if is_asked else None
             search.watched = Watched(
                 ranking.reliable, ranking.reliable_stands, self._peaks, at_risk
             )
@@ -182,7 +181,7 @@ class _Plan:
         What is ours and free is taken at once.
         """
         is_own = found.candidate.offer.capacity_type is CapacityType.OWN
-        if is_own or not self._advisor.is_asked(search.case, search.terms):
+        if is_own or not self._advisor.is_asked(search):
             return None
         advice = self._advisor.place(search, ranking, found.candidate)
         if advice is None:
@@ -275,7 +274,7 @@ class _Plan:
         ranking = self._ranker.ranking(field, search.terms, search.max_loss)
         why = kept_outside(case, lease, self._snapshot.stop_failover)
         advice = None
-        if self._advisor.is_asked(case, search.terms):
+        if self._advisor.is_asked(search):
             advice = self._advisor.keep(search, ranking, lease)
         if advice is not None and (advice.is_net or why is None):
             return self._keep_or_leave(search, lease, advice)

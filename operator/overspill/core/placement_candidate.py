@@ -213,6 +213,7 @@ class Candidate:
         self._bought: tuple[Decimal, str] | None = None
         self._takes: timedelta | None = None
         self._needed: float | None = None
+        """`about_needed`, once somebody asked."""
 
     @property
     def offer(self) -> Offer:
@@ -303,7 +304,9 @@ class Candidate:
     @property
     def about_needed(self) -> float:
         """About the USD of a lease for all the work that is left, with its reserve."""
-        return self.stand.needed(self._kind.work, None)
+        if self._needed is None:
+            self._needed = self.stand.needed(self._kind.work, None)
+        return self._needed
 
     def about_paid(self, hours: float) -> float:
         """About the USD of its start, so many hours, and what has to move there."""
@@ -318,10 +321,9 @@ class Candidate:
 
     def is_surely_below(self, limit: float) -> bool:
         """Whether the least money is less than that by far; False: perhaps."""
-        if self._needed is None:
-            run = None if self._kind.terms.is_known else 1.0
-            self._needed = self.stand.needed(self._kind.work, run) * 1.001 + 0.01
-        return self._needed < limit
+        kind = self._kind
+        needed = self.about_needed if kind.terms.is_known else self.stand.needed(kind.work, 1.0)
+        return needed * 1.001 + 0.01 < limit
 
 
 def _is_limited(market: Market) -> bool:

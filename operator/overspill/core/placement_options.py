@@ -6,7 +6,7 @@ because waiting for it may pay; who fails for another reason is no option. Calle
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -62,6 +62,28 @@ class Sight(NamedTuple):
     def may_serve(self) -> bool:
         """It is there."""
         return self.fit is not None or self.is_held
+
+
+class Outlook(NamedTuple):
+    """All places of a job at once, as far as the policy asks."""
+
+    options: Sequence[Option]
+    reliable_price: float | None
+    """USD per hour of the cheapest that is reliable; it is there, or held. None: there is none."""
+    cold: float
+    """Hours of the longest start."""
+    uncertain: Sequence[Studied]
+    """Of the others."""
+
+
+def outlook_of(spots: Sequence[Spot]) -> Outlook:
+    """Of these places."""
+    return Outlook(
+        [spot.option for spot in spots],
+        min((spot.price for spot in spots if spot.is_reliable), default=None),
+        max((spot.start for spot in spots), default=0.0),
+        [spot.studied for spot in spots if not spot.is_reliable],
+    )
 
 
 class Moved(NamedTuple):

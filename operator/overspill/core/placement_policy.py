@@ -6,7 +6,7 @@ known, the policy weighs price, life, moves and waiting. It never overrules a ca
 what runs only to wait. Called by `placement`; docs/designs/0003-placement-policy.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,8 +14,16 @@ from typing import NamedTuple
 
 from overspill.core.lease import Lease
 from overspill.core.placement_candidate import Candidate
-from overspill.core.placement_case import Case
-from overspill.core.placement_options import Ground, Sight, Spot, gang_of, held_sight, sights_of
+from overspill.core.placement_options import (
+    Ground,
+    Outlook,
+    Sight,
+    Spot,
+    gang_of,
+    held_sight,
+    outlook_of,
+    sights_of,
+)
 from overspill.core.placement_ranking import Ranking
 from overspill.core.placement_reserve import at_risk_h
 from overspill.core.placement_search import Fit, Search
@@ -24,7 +32,7 @@ from overspill.core.policy import NET, Answer, Question, choose
 from overspill.core.policy_knowledge import Setting
 from overspill.core.policy_learn import Learner, round_up, rounded, seen_enough
 from overspill.core.policy_past import Past, Place
-from overspill.core.pricing import Terms, quote, span
+from overspill.core.pricing import quote, span
 from overspill.core.snapshot import Snapshot
 from overspill.core.statusparts import usd
 
@@ -83,20 +91,14 @@ class Advisor:
         self._step_h = snapshot.past.step / HOUR
         self._is_ready = seen_enough(self._past, self._past.until)
         self._learner = Learner(snapshot.past)
+        self._settings: dict[tuple[float, float, float], Setting] = {}
 
-    def is_asked(self, case: Case, terms: Terms) -> bool:
+    def is_asked(self, search: Search) -> bool:
         """Whether the policy has a say: a past, an estimate, no order of the job's own, and a
         deadline that can still be met. What is late already is nobody's to trade with.
         """
-        finish_by = case.job.finish_by
-        return (
-            self._is_ready
-            and finish_by is not None
-            and terms.is_known
-            and terms.work_h > 0
-            and case.now + span(terms.work_h) <= finish_by
-            and len(case.job.capacity_types) < 2
-        )
+        is_free = self._is_ready and len(search.case.job.capacity_types) < 2
+        return is_free and search.has_promise
 
     def place(self, search: Search, ranking: Ranking, wish: Candidate) -> Advice | None:
         """Its word on a job that could have `wish` now.
@@ -105,11 +107,11 @@ class Advisor:
         """
         seen = self._views.seen(search, ranking, wish)
         if seen is not None:
-            word = self._word(search, [one.spot for one in seen], None, timedelta(0))
+            word = self._word(search, seen.outlook, None, timedelta(0))
             if word is None:
                 return None
-            chosen = next((s for s in seen if s.spot.option.name == word.answer.place), None)
-            fit = search.attempt(ranking.candidate_at(chosen.stand)) if chosen else None
+            chosen = seen.stand(word.answer.place)
+            fit = search.attempt(ranking.candidate_at(chosen)) if chosen else None
             if isinstance(fit, Fit):
                 return word.of(fit)
         # Who waits is told of all that could be had.
@@ -135,7 +137,7 @@ class Advisor:
     def _advice(
         self, search: Search, sights: Mapping[Place, Sight], held: Spot | None, starts: timedelta
     ) -> Advice | None:
-        word = self._word(search, [s.spot for s in sights.values()], held, starts)
+        word = self._word(search, outlook_of([s.spot for s in sights.values()]), held, starts)
         if word is None:
             return None
         fits = {s.spot.option.name: s.fit for s in sights.values() if s.fit is not None}
@@ -143,32 +145,36 @@ class Advisor:
         return word.of(chosen, tuple(fit for fit in fits.values() if fit is not chosen))
 
     def _word(
-        self, search: Search, spots: Sequence[Spot], held: Spot | None, starts: timedelta
+        self, search: Search, outlook: Outlook, held: Spot | None, starts: timedelta
     ) -> "_Word | None":
-        # What is reliable is there, or held.
-        reliable = [spot.price for spot in spots if spot.is_reliable]
-        if not reliable:
+        if outlook.reliable_price is None:
             return None
-        cold = max([spot.start for spot in spots])
-        setting = self._setting(float(search.terms.work_h), cold, min(reliable))
-        question = self._question(search, spots, held, starts)
-        uncertain = [spot.studied for spot in spots if not spot.is_reliable]
-        answer = choose(question, self._learner.knowledge(uncertain, gang_of(search), setting))
+        work = float(search.terms.work_h)
+        setting = self._setting(round_up(work), outlook.cold, outlook.reliable_price)
+        question = self._question(search, outlook, work, held, starts)
+        known = self._learner.knowledge(outlook.uncertain, gang_of(search), setting)
+        answer = choose(question, known)
         return _Word(answer, self._safe_until(question, setting.cold))
 
     def _setting(self, work: float, cold: float, reliable: float) -> Setting:
-        slack = max(round_up(work), WAIT_SPAN_H)
-        return rounded(Setting(self._step_h, cold, reliable, work, slack))
+        key = (work, cold, reliable)
+        if key not in self._settings:
+            slack = max(work, WAIT_SPAN_H)
+            self._settings[key] = rounded(Setting(self._step_h, cold, reliable, work, slack))
+        return self._settings[key]
 
     def _question(
-        self, search: Search, spots: Sequence[Spot], held: Spot | None, starts: timedelta
+        self,
+        search: Search,
+        outlook: Outlook,
+        work: float,
+        held: Spot | None,
+        starts: timedelta,
     ) -> Question:
-        job = search.case.job
-        assert job.finish_by is not None  # noqa: S101  (is_asked checked; narrows the type)
         return Question(
-            options=[spot.option for spot in spots],
-            work=float(search.terms.work_h),
-            time=(job.finish_by - self._now) / HOUR,
+            options=outlook.options,
+            work=work,
+            time=search.hours_left,
             until_next=self._step_h,
             held=held.option.name if held else None,
             start_left=starts / HOUR,

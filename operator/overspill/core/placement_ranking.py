@@ -27,6 +27,11 @@ SHORTEST_STAY = timedelta(hours=1)
 """A place that ends sooner is not worth moving into for a job that checkpoints."""
 
 
+KEPT = 128
+"""Rankings at a time. Jobs whose work is that of no other share none, and whatever thousands of
+them would leave behind is looked through again and again by the collector of garbage."""
+
+
 class Ranking:
     """The places for one kind of job, best first, and who lost before any of them did.
 
@@ -177,6 +182,8 @@ class Ranker:
             kind = Kind(field.needs, terms, Work.of(terms))
             if max_loss is not None or field.may_end:
                 field = self._narrowed(field, kind, max_loss)
+            if len(self._rankings) == KEPT:
+                self._rankings.clear()
             found = self._rankings[key] = Ranking(kind, field)
         return found
 

@@ -18,7 +18,7 @@ from overspill.core.placement_case import Case
 from overspill.core.placement_losers import Losers
 from overspill.core.placement_money import Allowance, Money, Purse, afford, purse_of
 from overspill.core.placement_pool import Node, Pool
-from overspill.core.placement_reserve import Watched, is_reliable, reserve_of
+from overspill.core.placement_reserve import Watched, has_promise, is_reliable, reserve_of
 from overspill.core.pricing import Terms
 from overspill.core.reasons import Reason
 from overspill.core.vocabulary import CapacityType
@@ -69,6 +69,7 @@ class Search:
     has_home: bool = True
     """It may meet a busy home on its way, and wait for it."""
     _is_at_ease: bool | None = None
+    _has_promise: bool | None = None
     _ways: list[Candidate | None] = field(default_factory=list)
     _purses: dict[bool, Purse] = field(default_factory=dict)
     hours_left: float = inf
@@ -83,6 +84,13 @@ class Search:
     def max_loss(self) -> Decimal | None:
         """The loss in USD that the class bears."""
         return self.case.sla.max_loss_usd if self.case.sla else None
+
+    @property
+    def has_promise(self) -> bool:
+        """Whether it has a finish-by that can still be kept."""
+        if self._has_promise is None:
+            self._has_promise = has_promise(self.case, self.terms)
+        return self._has_promise
 
     def attempt(self, candidate: Candidate) -> Fit | Refusal:
         """The questions whose answer depends on time, money and what is free now."""

@@ -34,8 +34,8 @@ bench-soak: venv ## 5,000 GPUJobs, 500 nodes that come and go, 200 leases, half 
 	@$(PY) -m benchmarks.soak
 
 .PHONY: bench-placement
-bench-placement: venv ## Our placement against the published policies and the optimum, on the shared traces
-	@$(PY) -m benchmarks.placement
+bench-placement: venv ## Placement against published policies and the optimum, about an hour (ARGS="--size 96": more jobs)
+	@$(PY) -m benchmarks.placement $(ARGS)
 
 .PHONY: bench-offers
 bench-offers: venv ## 10,000 offers of all markets read and normalised: CPU time against 300 ms

@@ -2,9 +2,11 @@
 
 S4 to S6 have command lines of their own behind their names: `packing`, `fleet`, `serving`, `speed`.
 
-Prints the table and writes the figures. Every result is kept at once in a file under `dist/`, so
-that a stopped run goes on where it stopped; results of older code are not used. Ends with 0 only
-when ours missed no deadline and the published windows are reproduced.
+Prints a table per suite and one of all at the end. Every case is kept at once in a file under
+`dist/`, with the version of the code that made it, so that a stopped run goes on where it stopped.
+Ends with 0 only when ours missed no deadline and broke no promise, the fleet cost less than with
+its rivals, and the published windows are reproduced. The default sizes are made for an hour on two
+idle cores.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.placement import fleet, packing, published, serving, speed, suites, traces
+from benchmarks.placement import fleet, packing_suite, published, serving, speed, suites, traces
 from benchmarks.placement.baselines import (
     AvailabilityPrice,
     CoState,
@@ -28,20 +30,26 @@ from benchmarks.placement.baselines import (
 )
 from benchmarks.placement.optimum import optimum
 from benchmarks.placement.ours import Overspill
+from benchmarks.placement.packing import CHOOSERS, WORKLOADS
+from benchmarks.placement.progress import Course
 from benchmarks.placement.results import Line, Results
 from benchmarks.placement.simulate import Outcome, Policy, run
 from benchmarks.placement.stats import Sample
 from benchmarks.placement.suites import Case
-from benchmarks.placement.table import OURS, Row, figures, text
+from benchmarks.placement.summary import Report, table
+from benchmarks.placement.table import OURS, Row, entry, figures, text
 from benchmarks.placement.workers import each
 
 PLAIN: tuple[Policy, ...] = (OnDemand(), SpotOnly(), Greedy())
 LEAST_REPRODUCED = 0.97
-FURTHER: Mapping[str, Callable[[list[str]], int]] = {
-    "packing": packing.main,
-    "fleet": fleet.main,
-    "serving": serving.main,
-    "speed": speed.main,
+USUAL_S: Mapping[str, float] = {"v100": 6.0}
+"""CPU seconds of a case under all policies, about, where it is not `ELSE_S`."""
+ELSE_S = 4.0
+FURTHER: Mapping[str, Callable[[Sequence[str], Course], Report]] = {
+    packing_suite.PART: packing_suite.run,
+    fleet.PART: fleet.run,
+    serving.PART: serving.run_suite,
+    speed.PART: speed.run,
 }
 """Suites whose cases are not one job with a deadline."""
 
@@ -49,28 +57,74 @@ FURTHER: Mapping[str, Callable[[list[str]], int]] = {
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
     words = sys.argv[1:] if argv is None else argv
-    if words and words[0] in FURTHER:
-        return FURTHER[words[0]](words[1:])
-    args = _parser().parse_args(words)
-    if not traces.present():
+    name = words[0] if words else ""
+    args = None if name in FURTHER else _parser().parse_args(words)
+    if name != speed.PART and not traces.present():
         print(f"There are no traces at {traces.root()}; OVERSPILL_TRACES names another place.")
         return 2
-    problems = [] if args.no_check else _check()
-    found = {}
-    results = Results(args.results)
-    for suite in args.suites or suites.SUITES:
-        rows = _measure(suite, args, results)
-        print(text(suite, rows) + "\n", flush=True)
-        found[suite] = figures(rows)
-        missed = sum(o.missed for row in rows if row.policy == OURS for o in row.outcomes)
-        problems += [f"{suite}: ours missed {missed} deadlines"] if missed else []
-    if args.summary:
-        args.summary.write_text(json.dumps(found, indent=2) + "\n")
-    if not args.suites:
-        problems += [f"{name}: see above" for name, run_it in FURTHER.items() if run_it([])]
+    problems = _one(name, words[1:]) if args is None else _all(args)
     for problem in problems:
         print(f"Not as it should be: {problem}", file=sys.stderr)
     return 1 if problems else 0
+
+
+def _one(name: str, options: Sequence[str]) -> Sequence[str]:
+    """One of the further suites."""
+    report = FURTHER[name](options, Course())
+    print(f"{report.text}\n")
+    return report.problems
+
+
+def _all(args: argparse.Namespace) -> Sequence[str]:
+    """Everything, or the suites that were named; what is not as it should be."""
+    named: Sequence[str] = args.suites or suites.SUITES
+    further = {} if args.suites else _options(args)
+    course, results = Course(), Results(args.results)
+    _expect(course, args, named, further)
+    problems = [] if args.no_check else _check()
+    found, entries = {}, []
+    for suite in named:
+        rows = _measure(suite, args, results, course)
+        print(text(suite, rows) + "\n", flush=True)
+        found[suite] = figures(rows)
+        entries.append(entry(suite, rows))
+        missed = sum(o.missed for row in rows if row.policy == OURS for o in row.outcomes)
+        problems += [f"{suite}: ours missed {missed} deadlines"] if missed else []
+    for name, options in further.items():
+        report = FURTHER[name](options, course)
+        print(report.text + "\n", flush=True)
+        entries += report.entries
+        problems += report.problems
+    print(table(entries))
+    if args.summary:
+        args.summary.write_text(json.dumps(found, indent=2) + "\n")
+    return problems
+
+
+def _options(args: argparse.Namespace) -> Mapping[str, Sequence[str]]:
+    """What the further suites are told."""
+    split = ("--split", args.split)
+    workers = ("--workers", str(args.workers)) if args.workers else ()
+    return {
+        packing_suite.PART: ("--seeds", str(args.orders), *workers),
+        fleet.PART: ("--size", str(args.fleet), *split, *workers),
+        serving.PART: ("--size", str(args.windows), *split, *workers),
+        speed.PART: (),
+    }
+
+
+def _expect(
+    course: Course, args: argparse.Namespace, named: Sequence[str], further: Mapping[str, object]
+) -> None:
+    """As if nothing were known yet; a suite says what is missing when its turn comes."""
+    for suite in named:
+        course.expect(suite, args.size, USUAL_S.get(suite, ELSE_S))
+    if further:
+        orders = len(WORKLOADS) * args.orders * len(CHOOSERS)
+        course.expect(packing_suite.PART, orders, packing_suite.USUAL_S)
+        course.expect(fleet.PART, len(fleet.POLICIES), fleet.USUAL_S)
+        course.expect(serving.PART, args.windows * serving.POLICIES, serving.USUAL_S)
+        course.expect(speed.PART, 1, speed.USUAL_S)
 
 
 def policies(suite: str) -> tuple[Policy, ...]:
@@ -91,17 +145,17 @@ def _check() -> list[str]:
     return []
 
 
-def _measure(suite: str, args: argparse.Namespace, results: Results) -> list[Row]:
+def _measure(suite: str, args: argparse.Namespace, results: Results, course: Course) -> list[Row]:
     cases = suites.cases(suite, args.split, args.size)
-    progress = _Progress(f"{suite} ({args.split})", len(cases))
     taking_part = policies(suite)
     names = ["optimum", *(p.name for p in taking_part)]
-    missing = [_Piece(c, tuple(n for n in names if not results.get(_key(c), n))) for c in cases]
-    progress.skip(sum(not piece.names for piece in missing))
-    for _, found in each(_run, [piece for piece in missing if piece.names], args.workers):
+    pieces = [_Piece(c, tuple(n for n in names if not results.get(_key(c), n))) for c in cases]
+    missing = [piece for piece in pieces if piece.names]
+    course.expect(suite, len(missing), USUAL_S.get(suite, ELSE_S))
+    for _, found in each(_run, missing, args.workers):
         for line in found:
             results.add(line)
-        progress.step()
+        course.step(suite)
     lines = {name: [_kept(results, case, name) for case in cases] for name in names}
     best, worst = lines["optimum"], lines["on-demand"]
     return [
@@ -145,32 +199,11 @@ def _run(piece: _Piece) -> list[Line]:
 def _line(case: Case, name: str, policy: Policy | None) -> Line:
     if policy is None:
         return Line(_key(case), name, Outcome(cost=optimum(case.world, case.job)))
-    began = time.perf_counter()
+    began = time.thread_time()
     outcome = run(case.world, case.job, policy)
     ticks = max(1, outcome.finished_s // case.world.tick_s)
-    each_ms = (time.perf_counter() - began) * 1000 / ticks
+    each_ms = (time.thread_time() - began) * 1000 / ticks
     return Line(_key(case), name, outcome, round(each_ms, 4))
-
-
-class _Progress:
-    """A line on stderr every few seconds."""
-
-    def __init__(self, what: str, total: int) -> None:
-        self._what, self._total, self._done = what, total, 0
-        self._began = self._said = time.monotonic()
-
-    def skip(self, count: int) -> None:
-        """So many are known from before."""
-        self._total -= count
-
-    def step(self) -> None:
-        """One more is done."""
-        self._done += 1
-        now = time.monotonic()
-        if now - self._said > 5:
-            self._said = now
-            left_s = (now - self._began) / self._done * (self._total - self._done)
-            print(f"{self._what}: {self._done}/{self._total}, {left_s:.0f} s left", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -179,7 +212,10 @@ def _parser() -> argparse.ArgumentParser:
         "suites", nargs="*", metavar="SUITE", help=", ".join((*suites.SUITES, *FURTHER))
     )
     parser.add_argument("--split", choices=("tune", "validate"), default="validate")
-    parser.add_argument("--size", type=int, default=48, help="jobs per suite, about")
+    parser.add_argument("--size", type=int, default=48, help="S1 to S3: jobs per suite, about (48)")
+    parser.add_argument("--orders", type=int, default=2, help="S4: orders of jobs per workload (2)")
+    parser.add_argument("--fleet", type=int, default=800, help="S5: jobs, about (800)")
+    parser.add_argument("--windows", type=int, default=24, help="S6: windows of three days (24)")
     parser.add_argument("--workers", type=int, help="processes; default: one per core")
     parser.add_argument("--results", type=Path, default=Path("dist/bench-placement.jsonl"))
     parser.add_argument("--summary", type=Path, metavar="FILE", help="write the figures as JSON")

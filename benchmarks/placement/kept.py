@@ -6,21 +6,20 @@ read. Called by the suites S4 to S6.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from benchmarks.placement.versions import version
 
 
 class Kept:
     """A file of documents by key."""
 
-    def __init__(self, path: Path, sources: Iterable[str]) -> None:
-        """`sources` are patterns below the checkout: the code that decides what is found."""
-        self._path, self._version = path, _version(sources)
+    def __init__(self, path: Path, entries: Iterable[str]) -> None:
+        """`entries` are the modules that decide what is found, with all that they import."""
+        self._path, self._version = path, version(*entries)
         self._found: dict[str, Any] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         for text in path.read_text().splitlines() if path.exists() else []:
@@ -43,11 +42,3 @@ class Kept:
         with self._path.open("a") as file:
             file.write(json.dumps(line) + "\n")
         return document
-
-
-def _version(sources: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for pattern in sources:
-        for file in sorted(ROOT.glob(pattern)):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]

@@ -1,50 +1,29 @@
-"""S4: packing a cluster until it is full. Unallocated GPUs at 130 % demand, on the openb trace.
+"""S4's rules and input: a cluster packed until it is full, with jobs of the openb trace.
 
-`python -m benchmarks.placement packing`: jobs in random order, drawn again until they ask for 130 %
-of the cluster, none leaves. Ours is `overspill.core.packing`; beside it FGD and best-fit after the
-rules of their paper, and the paper's own figures. Resumable: each run is kept at once. How ours
-breaks ties was chosen on one order of the workload `default`; the others are the validation.
+Jobs come in random order, are drawn again until they ask for 130 % of the cluster, and none leaves.
+Ours is `overspill.core.packing`; beside it FGD and best-fit after the rules of their paper. How
+ours breaks ties was chosen on one order of the workload `default`; the others are the validation.
+Called by `packing_suite`.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import gzip
 import random
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.placement import traces
-from benchmarks.placement.kept import Kept
-from benchmarks.placement.stats import Sample, bootstrap, mean_ratio
 from overspill.core.packing import WHOLE, Demand, Packer, Room, fits, fragment, mix_of, taken
 
 WORKLOADS = ("default", "multigpu20", "gpushare40", "gpuspec10", "cpu050")
 ASKED = 1.3
-SOURCES = ("benchmarks/placement/packing.py", "operator/overspill/core/packing.py")
 
 Chooser = Callable[[Iterable[Room], Demand], tuple[Room, Room] | None]
-
-
-def main(argv: list[str] | None = None) -> int:
-    """The command line."""
-    args = _parser().parse_args(argv)
-    if not traces.present():
-        print(f"There are no traces at {traces.root()}; OVERSPILL_TRACES names another place.")
-        return 2
-    results = Kept(args.results, SOURCES)
-    for workload in args.workloads or WORKLOADS:
-        found = {name: _measure(workload, name, args, results) for name in CHOOSERS}
-        print(_table(workload, found) + "\n", flush=True)
-    return 0
 
 
 def pack(rooms: Sequence[Room], demands: Iterable[Demand], choose: Chooser) -> float:
@@ -128,52 +107,15 @@ CHOOSERS: Mapping[str, Callable[[Sequence[Demand]], Chooser]] = {
     "FGD": fgd,
     "best-fit": best_fit,
 }
-_PUBLISHED = {"FGD": "06-FGD", "best-fit": "05-BestFit"}
 
 
-def _measure(workload: str, name: str, args: argparse.Namespace, results: Kept) -> list[float]:
-    found = []
-    for seed in range(args.seeds):
-        found.append(
-            results.get(f"{workload}:{seed}:{name}", lambda s=seed: _run(workload, s, name))
-        )
-    return found
-
-
-def _run(workload: str, seed: int, name: str) -> float:
-    began = time.monotonic()
+def allocated(workload: str, seed: int, name: str) -> float:
+    """The share that one of `CHOOSERS` allocates of one order of jobs."""
     rooms, demands = stream(workload, seed)
-    share = pack(rooms, demands, CHOOSERS[name](list(_demands(workload))))
-    took = time.monotonic() - began
-    print(f"{workload} {name} seed {seed}: {share:.4f} ({took:.0f} s)", file=sys.stderr)
-    return share
+    return pack(rooms, demands, CHOOSERS[name](list(_demands(workload))))
 
 
-def _table(workload: str, found: Mapping[str, Sequence[float]]) -> str:
-    lines = [
-        f"packing, {workload}: unallocated GPUs at {ASKED:.0%} demand, "
-        f"{len(found['overspill'])} orders of jobs",
-        f"  {'policy':10} {'unallocated':>12} {'published':>10}  ours less this, points",
-    ]
-    published = _published(workload)
-    for name, shares in found.items():
-        paper = published.get(_PUBLISHED.get(name, ""), float("nan"))
-        told = "" if np.isnan(paper) else f"{100 - paper:8.2f} %"
-        gap = "" if name == "overspill" else _gap(found["overspill"], shares)
-        lines.append(f"  {name:10} {100 * (1 - float(np.mean(shares))):10.2f} % {told:>10}  {gap}")
-    return "\n".join(lines)
-
-
-def _gap(mine: Sequence[float], theirs: Sequence[float]) -> str:
-    pairs = [
-        Sample(str(i), 100 * (b - a), 1.0, 0.0)
-        for i, (a, b) in enumerate(zip(mine, theirs, strict=True))
-    ]
-    gap = bootstrap(pairs, mean_ratio)
-    return f"{gap.value:+.2f} [{gap.low:+.2f} {gap.high:+.2f}]"
-
-
-def _published(workload: str) -> dict[str, float]:
+def published(workload: str) -> Mapping[str, float]:
     """Allocated percent at 130 % demand by policy, of the paper's authors."""
     path = _folder() / "published_results" / "fgd_allocation_percent.csv"
     with path.open(newline="") as file:
@@ -211,17 +153,3 @@ def _demand(row: Mapping[str, str]) -> Demand:
 
 def _folder() -> Path:
     return traces.root() / "alibaba-openb-v2023"
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.placement packing", description=__doc__
-    )
-    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=", ".join(WORKLOADS))
-    parser.add_argument("--seeds", type=int, default=2, help="orders of jobs per workload")
-    parser.add_argument("--results", type=Path, default=Path("dist/bench-placement-packing.jsonl"))
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

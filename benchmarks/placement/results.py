@@ -6,16 +6,21 @@ and not read. Called by `__main__`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from benchmarks.placement.simulate import Outcome
+from benchmarks.placement.versions import version
 
-_CORE = Path(__file__).resolve().parents[2] / "operator" / "overspill" / "core"
+_PACKAGE = "benchmarks.placement"
+_ENTRIES = {
+    "optimum": ("suites", "optimum"),
+    "overspill": ("suites", "simulate", "ours"),
+    "baseline": ("suites", "simulate", "baselines"),
+}
+"""The modules that decide what a line says, by whose line it is."""
 
 
 @dataclass(frozen=True)
@@ -57,23 +62,5 @@ class Results:
 
     def _of(self, policy: str) -> str:
         """Optima and baselines stay valid when only our policy changes."""
-        return _version(policy if policy in ("optimum", "overspill") else "baseline")
-
-
-@cache
-def _version(kind: str) -> str:
-    """A hash of the code that decides what a line of this kind says."""
-    here = Path(__file__).parent
-    names = {
-        "optimum": ("optimum",),
-        "baseline": ("simulate", "baselines", "history"),
-        "overspill": ("simulate", "baselines", "history", "ours"),
-    }[kind]
-    files = [here / f"{name}.py" for name in ("world", "traces", "suites", *names)]
-    core = [_CORE / "policy_safety.py"]
-    if kind == "overspill":
-        core = sorted((*_CORE.glob("policy*.py"), *_CORE.glob("placement*.py")))
-    digest = hashlib.sha256()
-    for file in [*files, *core]:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]
+        names = _ENTRIES.get(policy, _ENTRIES["baseline"])
+        return version(*(f"{_PACKAGE}.{name}" for name in names))

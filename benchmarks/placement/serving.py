@@ -8,18 +8,17 @@ decides for us is `overspill.core.serving`. Resumable: each window's result is k
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.placement import traces
 from benchmarks.placement.kept import Kept
+from benchmarks.placement.progress import Course
 from benchmarks.placement.serving_input import Window, windows, zones
 from benchmarks.placement.serving_sim import OnDemand, Overspill, Policy, Result, SpotHedge, run
-from benchmarks.placement.stats import Sample, bootstrap, sum_ratio
+from benchmarks.placement.stats import Interval, Sample, bootstrap, sum_ratio
+from benchmarks.placement.summary import Entry, Report, sentence, verdict
 from benchmarks.placement.workers import each
 
 PROMISED: Mapping[str, float | None] = {
@@ -29,36 +28,30 @@ PROMISED: Mapping[str, float | None] = {
 }
 EXTRA = (0.0, 0.1, 0.25, 0.5, 1.0)
 """SpotHedge's extra copies as a share of what is needed; one at least."""
-RULES = ("benchmarks/placement/serving_*.py", "benchmarks/placement/traces.py")
-OURS = (
-    *RULES,
-    "operator/overspill/core/serving.py",
-    "operator/overspill/core/policy_lifetime.py",
-    "operator/overspill/core/policy_knowledge.py",
-)
-"""What a result depends on: the baselines stay valid when only ours changes."""
+POLICIES = 1 + len(EXTRA) + len(PROMISED)
+"""On demand, SpotHedge, and ours for each class."""
+PART, USUAL_S = "serving", 0.7
+"""CPU seconds of a window under one policy: two for ours, next to nothing for the others."""
+ENTRIES = ("benchmarks.placement.serving_sim",)
 
 Maker = Callable[[], Policy]
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The command line."""
-    args = _parser().parse_args(argv)
-    if not traces.present():
-        print(f"There are no traces at {traces.root()}; OVERSPILL_TRACES names another place.")
-        return 2
+def run_suite(argv: Sequence[str], course: Course) -> Report:
+    """The suite with the options of its own command line."""
+    args = parser().parse_args(argv)
     found = windows(args.split, args.size)
     makers = _makers()
-    measured = _measure(list(makers), found, args)
-    bad = []
+    measured = _measure(list(makers), found, args, course)
+    texts, entries, problems = [], [], []
     for sla, promised in PROMISED.items():
         ours = measured[f"overspill ({sla})"]
-        rivals = ["on-demand", *(n for n in makers if n.startswith("spothedge"))]
-        print(_table(sla, promised, ours, {n: measured[n] for n in rivals}, found))
-        bad += [sla] if promised is not None and _attained(ours) < promised else []
-    for sla in bad:
-        print(f"Not as it should be: {sla} did not attain its promise", file=sys.stderr)
-    return 1 if bad else 0
+        rivals = {n: measured[n] for n in makers if not n.startswith("overspill")}
+        texts.append(_table(sla, promised, ours, rivals, found))
+        entries.append(entry(sla, promised, ours, rivals, found))
+        if promised is not None and _attained(ours) < promised:
+            problems.append(f"serving: {sla} did not attain its promise")
+    return Report("\n".join(texts).rstrip(), entries, problems)
 
 
 def _makers() -> Mapping[str, Maker]:
@@ -82,24 +75,20 @@ class _Piece:
 
 
 def _measure(
-    names: Sequence[str], found: Sequence[Window], args: argparse.Namespace
+    names: Sequence[str], found: Sequence[Window], args: argparse.Namespace, course: Course
 ) -> Mapping[str, list[Result]]:
     """All policies on all windows; what is not known yet side by side."""
-    kept = {name: Kept(args.results, OURS if name.startswith("overspill") else RULES)
-            for name in names}  # fmt: skip
+    kept = Kept(args.results, ENTRIES)
     every = [(name, i, _key(args.split, w, i, name)) for name in names for i, w in enumerate(found)]
-    missing = [(name, i, key) for name, i, key in every if not kept[name].has(key)]
-    began = said = time.monotonic()
+    missing = [(name, i, key) for name, i, key in every if not kept.has(key)]
+    course.expect(PART, len(missing), USUAL_S)
     pieces = [_Piece(name, found[i]) for name, i, _ in missing]
-    for done, (at, result) in enumerate(each(_run, pieces, args.workers), start=1):
-        kept[missing[at][0]].put(missing[at][2], result)
-        if time.monotonic() - said > 10:
-            said = time.monotonic()
-            left = (said - began) / done * (len(missing) - done)
-            print(f"serving: {done}/{len(missing)}, {left:.0f} s left", file=sys.stderr)
+    for at, result in each(_run, pieces, args.workers):
+        kept.put(missing[at][2], result)
+        course.step(PART)
     lines: dict[str, list[Result]] = {name: [] for name in names}
     for name, _, key in every:
-        lines[name].append(Result(**kept[name].get(key, dict)))
+        lines[name].append(Result(**kept.get(key, dict)))
     return lines
 
 
@@ -140,10 +129,7 @@ def _line(
     days = sum(r.elapsed_s for r in lines) / 86400
     gap = ""
     if ours is not None:
-        pairs = [
-            Sample(w.group, a.usd, b.usd, 0.0) for w, a, b in zip(found, ours, lines, strict=True)
-        ]
-        share = bootstrap(pairs, sum_ratio)
+        share = _share(ours, lines, found)
         gap = f"{share.value - 1:+.1%} [{share.low - 1:+.1%} {share.high - 1:+.1%}]"
     worst = min(1 - r.missed_s / r.elapsed_s for r in lines)
     return (
@@ -153,16 +139,46 @@ def _line(
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _share(ours: Sequence[Result], theirs: Sequence[Result], found: Sequence[Window]) -> Interval:
+    """Dollars of ours over theirs."""
+    pairs = [
+        Sample(w.group, a.usd, b.usd, 0.0) for w, a, b in zip(found, ours, theirs, strict=True)
+    ]
+    return bootstrap(pairs, sum_ratio)
+
+
+def entry(
+    sla: str,
+    promised: float | None,
+    ours: Sequence[Result],
+    rivals: Mapping[str, Sequence[Result]],
+    found: Sequence[Window],
+) -> Entry:
+    """A class's line of the summary: who breaks the promise is not compared in dollars."""
+    broken = [n for n, r in rivals.items() if promised is not None and _attained(r) < promised]
+    shares = {n: _share(ours, r, found) for n, r in rivals.items() if n not in broken}
+    less = {n: Interval(s.value - 1, s.low - 1, s.high - 1) for n, s in shares.items()}
+    told = [sentence({n: verdict(one) for n, one in less.items()})]
+    told += [f"promise not kept by {', '.join(broken)}"] if broken else []
+    aim = "" if promised is None else f" of {promised:.1%}"
+    usd = sum(r.usd for r in ours)
+    is_kept = promised is None or _attained(ours) >= promised
+    misses = "-" if promised is None else "kept" if is_kept else "broken"
+    return Entry(
+        f"serving {sla}",
+        f"{usd:,.0f} USD, attained {_attained(ours):.3%}{aim}",
+        misses=misses,
+        against=told,
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """Its own command line."""
+    made = argparse.ArgumentParser(
         prog="python -m benchmarks.placement serving", description=__doc__
     )
-    parser.add_argument("--split", choices=("tune", "validate"), default="validate")
-    parser.add_argument("--size", type=int, default=24, help="windows of three days")
-    parser.add_argument("--workers", type=int, help="processes; default: one per core")
-    parser.add_argument("--results", type=Path, default=Path("dist/bench-placement-serving.jsonl"))
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    made.add_argument("--split", choices=("tune", "validate"), default="validate")
+    made.add_argument("--size", type=int, default=24, help="windows of three days")
+    made.add_argument("--workers", type=int, help="processes; default: one per core")
+    made.add_argument("--results", type=Path, default=Path("dist/bench-placement-serving.jsonl"))
+    return made

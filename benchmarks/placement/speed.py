@@ -8,14 +8,16 @@ code.
 
 from __future__ import annotations
 
+import argparse
 import random
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from benchmarks.placement.progress import Course
+from benchmarks.placement.summary import Entry, Report
 from overspill.core.job import Checkpoint, Job
 from overspill.core.lease import JobRef
 from overspill.core.offer import GpuRequirements, Offer
@@ -25,6 +27,7 @@ from overspill.core.sla import SlaClass
 from overspill.core.snapshot import ProviderAccount, Snapshot
 from overspill.core.vocabulary import Burst, CapacityType, ProviderType, TrustTier
 
+PART, USUAL_S = "speed", 15.0
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 HOME = ProviderAccount(
@@ -181,14 +184,21 @@ def _timed(name: str, make: Callable[[], Snapshot]) -> Timed:
     return Timed(name, len(seen.jobs), first * 1000, min(walls) * 1000, min(cpus) * 1000)
 
 
-def main(argv: list[str]) -> int:
-    """Prints the table; there is nothing to choose and nothing to fail."""
-    if argv:
-        print("speed takes no arguments")
-        return 2
-    print(f"{table(measured())}\n")
-    return 0
+def run(argv: Sequence[str], course: Course) -> Report:
+    """The table; there is nothing to choose and nothing to fail."""
+    parser().parse_args(argv)
+    course.expect(PART, 1, USUAL_S)
+    found = measured()
+    course.step(PART)
+    return Report(table(found), [entry(one) for one in found])
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def entry(one: Timed) -> Entry:
+    """A line of the summary."""
+    told = f"{one.cpu_ms:.0f} ms of CPU, {one.per_decision_us:.0f} us per decision"
+    return Entry("plan()", told, ms=f"{one.cpu_ms / one.jobs:.3f}", against=[one.name])
+
+
+def parser() -> argparse.ArgumentParser:
+    """Its own command line."""
+    return argparse.ArgumentParser(prog="python -m benchmarks.placement speed", description=__doc__)

@@ -16,6 +16,7 @@ from benchmarks.placement.stats import (
     paired,
     sum_ratio,
 )
+from benchmarks.placement.summary import Entry, sentence, verdict
 
 OURS = "overspill"
 
@@ -52,6 +53,22 @@ def figures(rows: Sequence[Row]) -> Mapping[str, Mapping[str, object]]:
     return {row.policy: _figures(row) for row in rows}
 
 
+def entry(suite: str, rows: Sequence[Row]) -> Entry:
+    """The suite's line of the summary."""
+    ours = next(row for row in rows if row.policy == OURS)
+    count, mean = len(ours.lines), bootstrap(ours.samples, mean_ratio)
+    gaps = {r.policy: paired(ours.samples, r.samples) for r in rows if r is not ours}
+    return Entry(
+        suite,
+        f"cost/optimum {mean}",
+        f"{p95_ratio(ours.samples):.3f}",
+        str(sum(o.missed for o in ours.outcomes)),
+        f"{sum(o.wasted_s for o in ours.outcomes) / 3600 / count:.1f}",
+        f"{sum(line.ms_per_decision for line in ours.lines) / count:.3f}",
+        [sentence({name: verdict(gap) for name, gap in gaps.items()})],
+    )
+
+
 def _figures(row: Row) -> dict[str, object]:
     mean = bootstrap(row.samples, mean_ratio)
     return {
@@ -78,8 +95,8 @@ def _line(row: Row, ours: Row | None) -> str:
     against = ""
     if ours is not None and row is not ours:
         gap = paired(ours.samples, row.samples)
-        verdict = "ahead" if gap.high < 0 else "behind" if gap.low > 0 else "level"
-        against = f"{gap.value:+.3f} [{gap.low:+.3f} {gap.high:+.3f}] {verdict}"
+        word = verdict(gap).removesuffix(" of").removesuffix(" with")
+        against = f"{gap.value:+.3f} [{gap.low:+.3f} {gap.high:+.3f}] {word}"
     return (
         f"  {row.policy:20} {mean!s:22} {p95_ratio(row.samples):6.3f} "
         f"{sum_ratio(row.samples):6.3f} {mean_regret(row.samples):7.4f} "

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from benchmarks.placement import packing, traces
-from benchmarks.placement.packing import best_fit, pack, stream
+from benchmarks.placement.packing import best_fit, pack, published, stream
+from benchmarks.placement.packing_suite import entry
 
 from overspill.core.packing import Demand, Packer, Room, mix_of
 
@@ -28,8 +29,19 @@ def test_the_stream_asks_for_130_percent_of_the_published_cluster() -> None:
 
 @pytest.mark.skipif(not traces.present(), reason="the shared traces are not beside the checkout")
 def test_the_published_figures_are_told_beside_ours() -> None:
-    assert packing._published("default")["05-BestFit"] == pytest.approx(93.076)
-    assert set(packing._published("multigpu20")) >= {"05-BestFit", "06-FGD"}
+    assert published("default")["05-BestFit"] == pytest.approx(93.076)
+    assert set(published("multigpu20")) >= {"05-BestFit", "06-FGD"}
+
+
+@pytest.mark.skipif(not traces.present(), reason="the shared traces are not beside the checkout")
+def test_the_summary_tells_ours_against_what_ran_here_and_against_the_paper() -> None:
+    found = {"overspill": [0.95, 0.96], "FGD": [0.9, 0.9], "best-fit": [0.96, 0.95]}
+    one = entry("default", found)
+    assert one.ours == "4.50 % unallocated"
+    assert one.against == [
+        "ahead of FGD; level with best-fit (here: FGD 10.00 %, best-fit 4.50 %)",
+        "published: FGD 4.61 % (-0.11), best-fit 6.92 % (-2.42)",
+    ]
 
 
 def test_best_fit_takes_the_fullest_node_and_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

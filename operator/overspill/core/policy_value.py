@@ -135,7 +135,9 @@ class Table:
         for work in range(1, self._works):
             self._run(work, idle, running)
             for a in reversed(range(2 * BUCKETS)):
-                best = min(waits[a][work], self._entering(a, slack, work))
+                best = waits[a][work]
+                if a < BUCKETS:
+                    best = min(best, self._entering(a, slack, work))
                 reliable[a].append(min(self._staying(a, slack, work), best))
                 idle[a].append(min(best, self._relying(a, slack, work)))
 
@@ -174,8 +176,8 @@ class Table:
         return price * self._market.cold + self._grid(self._reliable, a, at, work)
 
     def _entering(self, a: int, slack: int, work: int) -> float:
-        """Entering the unreliable place, which is possible only while it is up."""
-        if a >= BUCKETS or slack < self._cold:
+        """Entering the unreliable place, which is up."""
+        if slack < self._cold:
             return _INFINITE
         at = slack - self._cold
         survives = self._survives[a]

@@ -26,6 +26,10 @@ class Ledger:
         """A job has entered a place."""
         self._open[run.past.name] = lease_of(run, self._history)
 
+    def lease(self, run: Running) -> Lease:
+        """Of a job that runs."""
+        return self._open[run.past.name]
+
     def closed(self, run: Running, second: float, *, lost: bool) -> None:
         """A job has left its place."""
         lease = self._open.pop(run.past.name)

@@ -24,7 +24,7 @@ from overspill.core.policy_past import Past
 from overspill.core.reasons import Reason
 from overspill.core.snapshot import JobFacts, Snapshot
 from overspill.core.vocabulary import Burst
-from overspill.simulate.attempts import Running, Stay, lease_of, running, told
+from overspill.simulate.attempts import Running, Stay, running, told, told_anew
 from overspill.simulate.history import History
 from overspill.simulate.ledger import Ledger
 from overspill.simulate.scenario import Scenario
@@ -265,9 +265,9 @@ class _Replay:
         facts = {}
         for run in moving:
             durable = run.durable_s(second, planned=False)
-            jobs.append(told(run, self.history, durable))
+            jobs.append(told_anew(run, self.history, durable))
             facts[run.past.name] = self._facts(run, second, durable)
-        return jobs, [lease_of(run, self.history) for run in moving], facts
+        return jobs, [self.ledger.lease(run) for run in moving], facts
 
     def _facts(self, run: Running, second: float, durable_s: float) -> JobFacts:
         stay = run.now

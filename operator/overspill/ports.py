@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from overspill.core.copies import Copy
 from overspill.core.job import Job
 from overspill.core.lease import Handle, Lease
 from overspill.core.observation import HeldLease, Observation, Report
@@ -308,6 +309,26 @@ class DeleteJob:
 
 
 @dataclass(frozen=True, slots=True)
+class MakeCopy:
+    """POST of a copy's GPUJob, owned by copy 0 and with its spec as of the generation seen.
+
+    A GPUJob of that name, whosever, or another generation → Conflict; copy 0 deleted → Gone.
+    """
+
+    service: Job
+    copy: Copy
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeCopy:
+    """Brings the spec of a copy's GPUJob in line, on the resource_version it was decided on."""
+
+    service: Job
+    known: Job
+    copy: Copy
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderStatus:
     """Status write of a GPUProvider."""
 
@@ -375,6 +396,8 @@ Change = (
     | DeleteLease
     | JobStatus
     | DeleteJob
+    | MakeCopy
+    | ChangeCopy
     | ProviderStatus
     | HoldProvider
     | ReleaseProvider

@@ -34,6 +34,7 @@ HOME = OPTIONS.namespace
 
 ALLOWED = [
     *_asks("get list watch delete", "gpujobs.overspill.dev"),
+    *_asks("create patch", "gpujobs.overspill.dev"),  # copies of a service alone: see test_copies
     *_asks("get list watch create patch delete", "gpuleases.overspill.dev"),
     *_asks("get list watch", *OURS),
     *_asks("patch", "gpuproviders.overspill.dev"),  # finalizers alone: see test_provider_removal
@@ -59,7 +60,7 @@ ALLOWED = [
 REFUSED = [
     *_asks("get list watch create", "secrets"),
     *_asks("get list", "secrets", namespace=HOME),
-    *_asks("create patch update", "gpujobs.overspill.dev"),
+    *_asks("update", "gpujobs.overspill.dev"),
     *_asks("create update delete", *OURS),
     *_asks("patch", *OURS[1:]),
     *_asks("create", "configmaps", namespace=HOME),

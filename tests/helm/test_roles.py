@@ -56,18 +56,27 @@ def test_the_operator_never_writes_a_spec_of_a_person(render: Render) -> None:
     people = ("gpujobs", "gpubudgets", "slaclasses", "gpuproviders")
     found = {(r, v) for _, r, v, _ in grants(render(), "overspill") if r in people}
     # ttlSecondsAfterFinished: a finished job is deleted, never changed. Of a GPUProvider the
-    # operator writes finalizers; a ValidatingAdmissionPolicy refuses it everything else.
+    # operator writes finalizers, of GPUJobs the copies of a service that it made itself; a
+    # ValidatingAdmissionPolicy each refuses it everything else.
     assert {(r, v) for r, v in found if v in WRITES} == {
+        ("gpujobs", "create"),
+        ("gpujobs", "patch"),
         ("gpujobs", "delete"),
         ("gpuproviders", "patch"),
     }
-    (policy,) = [d for d in render() if d["kind"] == "ValidatingAdmissionPolicy"]
-    assert [v["expression"].split()[0] for v in policy["spec"]["validations"]] == [
-        "object.spec",
-        "object.metadata.?labels",
-    ]
-    (condition,) = policy["spec"]["matchConditions"]
-    assert '"system:serviceaccount:gpu:overspill"' in condition["expression"]
+    policies = [d for d in render() if d["kind"] == "ValidatingAdmissionPolicy"]
+    found = {p["metadata"]["name"]: p["spec"] for p in policies}
+    assert {name: _first_words(spec) for name, spec in found.items()} == {
+        "overspill-finalizers-only": ["object.spec", "object.metadata.?labels"],
+        "overspill-copies-only": ["has(object.metadata.ownerReferences)", "request.operation"],
+    }
+    for spec in found.values():
+        (condition,) = spec["matchConditions"]
+        assert '"system:serviceaccount:gpu:overspill"' in condition["expression"]
+
+
+def _first_words(spec: Document) -> list[str]:
+    return [v["expression"].split()[0] for v in spec["validations"]]
 
 
 def test_tenants_write_gpujobs_alone(render: Render) -> None:

@@ -23,6 +23,7 @@ from overspill.api.scalars import (
     SignedSeconds,
     SignedUSD,
     Text,
+    Uid,
     Word,
 )
 from overspill.core.availability import Standing
@@ -222,6 +223,51 @@ class AttemptStatus(ApiModel):
     """What it cost in USD."""
 
 
+class CopyShare(ApiModel):
+    """What one copy of a service may use of the service's budget."""
+
+    number: Annotated[int, Field(ge=0, le=1100)]
+    """The number of the copy; 0 is this GPUJob itself."""
+    uid: Uid | None = None
+    """The uid of the copy's GPUJob; absent: it is not made yet."""
+    max_total_usd: ExactUSD | None = None
+    """Its part of budget.maxTotalUSD."""
+    max_hourly_usd: ExactUSD | None = None
+    """Its part of budget.maxHourlyUSD."""
+
+
+class GoneCopy(ApiModel):
+    """A copy that somebody deleted: what it counts with in the service's budget."""
+
+    uid: Uid
+    """The uid that its GPUJob had."""
+    max_total_usd: ExactUSD | None = None
+    """Its part of budget.maxTotalUSD; once all its leases are closed, what they have cost."""
+
+
+class CopiesStatus(ApiModel):
+    """The copies of a service, this GPUJob among them."""
+
+    ready: Count | None = None
+    """Copies that run."""
+    wanted: Count | None = None
+    """Copies there should be, the class's spares included."""
+    spent_usd: ExactUSD | None = None
+    """What all copies have spent, in USD."""
+    gone: Annotated[list[GoneCopy], Field(max_length=1101), Merge("map", ("uid",))] = Field(
+        default_factory=list
+    )
+    """Copies that somebody deleted, while their leases are in the ledger."""
+    gone_usd: ExactUSD | None = None
+    """What those before them count with, in USD."""
+    shares: Annotated[list[CopyShare], Field(max_length=1101), Merge("map", ("number",))] = Field(
+        default_factory=list
+    )
+    """How the budget is divided. What stands here, a copy may spend; written by compare-and-swap,
+    so that no dollar is given twice.
+    """
+
+
 class EndpointStatus(ApiModel):
     """Where the service answers."""
 
@@ -268,7 +314,9 @@ class GPUJobStatus(ApiModel):
     """Cost of attempts whose leases are no longer kept, in USD."""
     closed_reference_usd: ExactUSD | None = None
     """Reference cost of those attempts in USD."""
+    copies: CopiesStatus | None = None
+    """The copies of a service that has, or had, more than one."""
     replicas: Count | None = None
-    """Running copies; read by `kubectl scale` and autoscalers."""
+    """Copies that hold a place; read by `kubectl scale` and autoscalers."""
     selector: Annotated[str, Text(max_length=1024)] | None = None
     """Label selector of the pods at home; read by autoscalers."""

@@ -58,6 +58,7 @@ JOB = Kind(
         Column("Spent", ".status.cost.spentUSD", "Spent in USD, as of the last write."),
         Column("Finish-By", ".status.finishByTime", "Its deadline."),
         AGE,
+        Column("Ready", ".status.copies.ready", "Copies that run.", "integer", 1),
         Column("Attained", ".status.sla.attained", "What was kept of the promise.", priority=1),
         Column("Budget", ".status.sla.budgetRemaining", "What may still go wrong.", priority=1),
         Column("Reason", ".status.decision.reason", "Why, one word.", priority=1),

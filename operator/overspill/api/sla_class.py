@@ -67,7 +67,7 @@ class SLAClassSpec(ApiModel):
     GPUs are held against what is paid. The others act as Preflight in this version.
     """
     spare_replicas: Annotated[int, Field(ge=0, le=100)] = 0
-    """For services: copies beyond those asked for. Not acted on in this version."""
+    """For services: copies beyond those asked for, so that a lost one is not missed."""
     max_loss_usd: PositiveUSD | None = None
     """Refuse places where a loss is expected to cost more than this, in USD. Not acted on in this
     version.

@@ -94,6 +94,9 @@ class Job:
     ttl_after_finished: timedelta | None = None
     endpoint_port: int | None = None
     deletion_requested: bool = False
+    owner_name: str = ""
+    owner_uid: str = ""
+    """The GPUJob that controls this one: it is a copy of that one's service (`core/copies`)."""
     # status
     conditions: tuple[Mapping[str, Any], ...] = ()
     attempts: tuple[Attempt, ...] = ()
@@ -112,6 +115,11 @@ class Job:
     def gpus_total(self) -> int:
         """GPUs of the whole gang."""
         return self.gpu.count * self.num_nodes
+
+    @property
+    def is_held(self) -> bool:
+        """Nothing of it is to run: suspended, or a service scaled to no copies."""
+        return self.suspend or (self.replicas == 0 and self.workload is Workload.INFERENCE)
 
     def condition(self, kind: str) -> Mapping[str, Any] | None:
         """The condition of that type, if it was ever written."""

@@ -7,15 +7,26 @@ in docs/designs/0001. Money strings carry cents or finer; times are RFC 3339, UT
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from overspill.core.availability import Standing
+from overspill.core.copies_status import Seen, copies_document, selector, shortcoming
+from overspill.core.copies_status import running as ready_copies
 from overspill.core.decision import Action, Decision
 from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.observation import Observation, Report
 from overspill.core.outcome import Outcome, failures, outcome
-from overspill.core.promise import Stand, followed, gist, is_service, settlement, sla_document
+from overspill.core.promise import (
+    Stand,
+    followed,
+    gist,
+    is_service,
+    settlement,
+    sla_document,
+    uptime_of,
+)
 from overspill.core.reasons import Condition, Reason
 from overspill.core.sla import SlaClass
 from overspill.core.statusparts import (
@@ -62,10 +73,14 @@ class Facts:
     decision: Decision | None
     live: Live = field(default_factory=Live)
     cost: Mapping[str, str] = field(default_factory=dict)
+    spent_usd: Decimal = Decimal(0)
+    """The same exactly, as far as it is spent."""
     klass: SlaClass | None = None
     """The job's class: what is promised."""
     obstacle: tuple[Reason, str] | None = None
     """Something a person must mend first (a Secret), found when the job was to be placed."""
+    copies: Seen | None = None
+    """Of a service with more than one copy: the others."""
     reports: Sequence[Report] = ()
     """The latest report of every attempt that is still remembered, in any order."""
 
@@ -100,12 +115,28 @@ def status_document(facts: Facts, now: datetime) -> dict[str, Any]:
         "finishByTime": stamp(job.finish_by) if job.finish_by else None,
         "lastMoveTime": _last_move(job, facts.leases),
         "endpoint": job.status.get("endpoint"),
-        "replicas": 1 if lease and not over and lease.state is LeaseState.ACTIVE else 0,
-        "selector": f"overspill.dev/job-uid={job.ref.uid}",
+        **_copies(facts, is_active=lease is not None and not over and _is_active(lease)),
     }
     document["phase"] = _phase(document["conditions"], lease, facts)
     document["sla"] = _sla(facts, document["conditions"], end, now)
     return {k: v for k, v in document.items() if v not in (None, {}, [])}
+
+
+def _is_active(lease: Lease) -> bool:
+    return lease.state is LeaseState.ACTIVE
+
+
+def _copies(facts: Facts, *, is_active: bool) -> dict[str, Any]:
+    """What the scale subresource shows, and of a service what all its copies are."""
+    job, seen = facts.job, facts.copies
+    if seen is None:
+        selects = f"overspill.dev/job-uid={job.ref.uid}"
+        return {"replicas": int(is_active), "selector": selects, "copies": job.status.get("copies")}
+    return {
+        "replicas": int(is_active) + sum(other.is_active for other in seen.others),
+        "selector": selector(job),
+        "copies": copies_document(job, seen, is_active and _is_running(facts), facts.spent_usd),
+    }
 
 
 def _placement(facts: Facts, lease: Lease | None) -> Any:
@@ -122,17 +153,22 @@ def _sla(facts: Facts, conditions: list[dict[str, Any]], end: Outcome | None, no
     if facts.klass is None or (job.is_finished and job.status.get("sla")):
         return job.status.get("sla")
     running = any(c["type"] == Condition.RUNNING and c["status"] == "True" for c in conditions)
-    stand = None if _over(job, end) or not is_service(job) else _stand(facts, running, now)
+    # A copy promises nothing by itself: its service does, and is counted there.
+    counts = is_service(job) and not job.owner_uid and not _over(job, end)
+    stand = _stand(facts, running, now) if counts else None
     uptime = followed(job, stand, now)
     return sla_document(job, facts.klass, settlement(job, now, end), uptime, now)
 
 
 def _stand(facts: Facts, running: bool, now: datetime) -> Stand:
     """How a service stands, dated by records where there are any, else by this look."""
-    if facts.job.suspend:
+    if facts.job.is_held:
         told = facts.job.condition(Condition.SUSPENDED)
         since = told["lastTransitionTime"] if told and told["status"] == "True" else None
         return Stand(Standing.SUSPENDED, datetime.fromisoformat(since) if since else now)
+    if facts.copies is not None:
+        is_up = ready_copies(running, facts.copies) >= facts.job.replicas
+        return Stand(Standing.UP if is_up else Standing.DOWN, now)
     if running:
         seen = facts.live.observation
         return Stand(Standing.UP, (seen.started_at if seen else None) or now)
@@ -193,7 +229,7 @@ Told = tuple[str, str, str]
 
 def _told(facts: Facts, lease: Lease | None, end: Outcome | None) -> list[tuple[Condition, Told]]:
     told = [*_place_told(facts, lease), *_decision_told(facts, lease), *_negatives(facts)]
-    if facts.job.suspend:
+    if facts.job.is_held:
         told.append((Condition.SUSPENDED, ("True", Reason.SUSPENDED_BY_USER.value, "")))
     if _over(facts.job, end):
         told = [(k, v) for k, v in told if k in (Condition.SUSPENDED, Condition.BUDGET_EXCEEDED)]
@@ -262,6 +298,8 @@ def _negatives(facts: Facts) -> list[tuple[Condition, Told]]:
     decision, live = facts.decision, facts.live
     if live.degraded is not None:
         told.append((Condition.DEGRADED, ("True", live.degraded.value, live.degraded_message)))
+    elif (short := _short(facts)) is not None:
+        told.append((Condition.DEGRADED, ("True", short[0].value, short[1])))
     if live.near_ceiling:
         told.append((Condition.BUDGET_EXCEEDED, ("True", Reason.NEAR_CEILING.value, _NEAR)))
     for lease in facts.leases:
@@ -272,6 +310,15 @@ def _negatives(facts: Facts) -> list[tuple[Condition, Told]]:
         if reason is ClosingReason.BUDGET_EXCEEDED:
             told.append((Condition.BUDGET_EXCEEDED, ("True", Reason.CEILING_REACHED.value, "")))
     return [*told, *(_risk_as_before(facts) if decision is None else _doubts(decision))]
+
+
+def _short(facts: Facts) -> tuple[Reason, str] | None:
+    """Why the service has fewer copies than it should."""
+    if facts.copies is None or _over(facts.job, None):
+        return None
+    lease = current_lease(facts.leases)
+    runs = lease is not None and _is_active(lease) and _is_running(facts)
+    return shortcoming(facts.job, facts.copies, runs, uptime_of(facts.job) is not None)
 
 
 def _doubts(decision: Decision) -> list[tuple[Condition, Told]]:
@@ -365,6 +412,8 @@ def _stable(document: Mapping[str, Any]) -> dict[str, Any]:
         {k: v for k, v in a.items() if k not in ("costUSD", "checkpointURI", "checkpointStep")}
         for a in document.get("attempts") or []
     ]
+    copies = kept.get("copies") or {}
+    kept["copies"] = {k: v for k, v in copies.items() if k != "spentUSD"}
     kept["conditions"] = sorted(
         (c["type"], c["status"], c["reason"]) for c in document.get("conditions") or []
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from overspill.core.copies_money import caps_of
 from overspill.core.cost import spent_usd
 from overspill.core.decision import Action, Decision
 from overspill.core.job import Job
@@ -150,15 +151,13 @@ class Case:
     def allowance(self) -> Allowance:
         """What the job may still spend."""
         job = self.job
-        caps, spent = (job.max_hourly_usd, job.max_total_usd), job.closed_cost_usd
+        caps, spent = caps_of(job), job.closed_cost_usd
         if self.leases or job.attempts:
             spent = spent_usd(job, self.leases, self.now)
         return allowance_of(caps, spent)
 
     def decide(self, action: Action, reason: Reason, message: str, **more: Any) -> Decision:
         """A decision about this job."""
-        if self.job.replicas > 1:
-            message += f" (one of {self.job.replicas} replicas is placed)"
         more["generation"] = self.job.generation
         return Decision(self.job.ref, action, reason, message, self.now, **more)
 
@@ -194,8 +193,9 @@ def _not_now(case: Case) -> Decision | None:
     if job.managed_by not in OURS:
         told = f"spec.managedBy leaves the job to {job.managed_by}"
         return case.decide(Action.STAY, Reason.MANAGED_ELSEWHERE, told)
-    if job.suspend:
-        return case.decide(Action.WAIT, Reason.SUSPENDED_BY_USER, "spec.suspend is true")
+    if job.is_held:
+        told = "spec.suspend is true" if job.suspend else "spec.replicas is 0"
+        return case.decide(Action.WAIT, Reason.SUSPENDED_BY_USER, told)
     return None
 
 

@@ -110,6 +110,11 @@ class Reason(StrEnum):
     PROVIDER_MISSING = "ProviderMissing"
     NEAR_CEILING = "NearCeiling"
     CEILING_REACHED = "CeilingReached"
+    # copies of a service
+    COPIES_MISSING = "CopiesMissing"
+    COPIES_UNFUNDED = "CopiesUnfunded"
+    COPY_NAME_TAKEN = "CopyNameTaken"
+    COPY_REFUSED = "CopyRefused"
     # ends
     COMMAND_SUCCEEDED = "CommandSucceeded"
     COMMAND_FAILED = "CommandFailed"

@@ -12,6 +12,7 @@ from overspill.core.vocabulary import LeaseState
 from overspill.engine.care import care_for
 from overspill.engine.closing import end_lease, release
 from overspill.engine.context import Engine
+from overspill.engine.copies import settle_copies
 from overspill.engine.opening import open_lease
 from overspill.engine.tell import tell_job
 from overspill.engine.uncertain import await_resolution
@@ -66,6 +67,7 @@ async def step(engine: Engine, key: Key) -> None:
     kind, uid = key
     if kind == "job":
         await tell_job(engine, uid)
+        await settle_copies(engine, uid)
     elif kind == "place":
         engine.want_place()
     else:

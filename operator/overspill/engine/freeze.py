@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
+from overspill.core.copies import SERVICE_LABEL
+from overspill.core.copies_money import caps_of
 from overspill.core.decision import Decision
 from overspill.core.job import Job
 from overspill.core.lease import JobRef, Lease, lease_name
@@ -74,8 +77,9 @@ def _total_cap(engine: Engine, decision: Decision, offer: Offer, deadline: datet
 def _hourly_cap(job: Job, offer: Offer) -> Decimal:
     price = offer.price_usd_per_hour
     wanted = price if offer.is_firm else price * PRICE_HEADROOM
-    if job.max_hourly_usd is not None:
-        wanted = min(wanted, job.max_hourly_usd)
+    most, _ = caps_of(job)
+    if most is not None:
+        wanted = min(wanted, most)
     return wanted.quantize(Decimal("0.000001"))
 
 
@@ -85,13 +89,24 @@ def _home_request(engine: Engine, job: Job, lease: Lease, decision: Decision) ->
     return LeaseRequest(
         gpu_count=job.gpu.count,
         num_nodes=job.num_nodes,
-        template=wrapped_template(job.template, env, with_runner=job.checkpoint is not None),
+        template=_marked(
+            job, wrapped_template(job.template, env, with_runner=job.checkpoint is not None)
+        ),
         home_node=decision.home_node,
         report_url=url,
         active_deadline_seconds=_own_deadline(engine, job, lease),
         grace_period_seconds=_grace(job.template),
         labels=tuple(sorted(job.labels.items())),
     )
+
+
+def _marked(job: Job, template: dict[str, Any]) -> dict[str, Any]:
+    """The pods of a service bear its name, so that one selector finds those of all copies."""
+    if job.workload is not Workload.INFERENCE:
+        return template
+    meta = template.get("metadata") or {}
+    labels = {**(meta.get("labels") or {}), SERVICE_LABEL: job.owner_name or job.ref.name}
+    return {**template, "metadata": {**meta, "labels": labels}}
 
 
 def _request(engine: Engine, job: Job, lease: Lease) -> LeaseRequest:

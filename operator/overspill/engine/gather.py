@@ -15,7 +15,7 @@ from overspill.core.portability import Portability, portable
 from overspill.core.snapshot import JobFacts, Snapshot
 from overspill.core.transition import WANTED_STATES
 from overspill.core.vocabulary import Burst, LeaseState
-from overspill.engine import secretfacts
+from overspill.engine import copies, secretfacts
 from overspill.engine.context import Engine
 from overspill.ports import View
 
@@ -28,7 +28,8 @@ async def snapshot(engine: Engine) -> Snapshot:
     offers = [*await engine.accounts.home_offers(), *engine.accounts.market_offers()]
     view = engine.cluster.view()
     leases = {uid: engine.index.of(uid) for uid in view.jobs}
-    jobs = tuple(job for uid, job in view.jobs.items() if _is_open(job, leases[uid]))
+    undecided = (job for uid, job in view.jobs.items() if _is_open(job, leases[uid]))
+    jobs = tuple(job for job in undecided if copies.is_funded(engine, job))
     wanted = {job.ref.uid for job in jobs}
     await _learn_secrets(engine, jobs)
     excluded = _excluded(engine)
@@ -159,6 +160,8 @@ def _prune(engine: Engine) -> None:
     memory.explained.intersection_update(jobs)
     for uid in [u for u in memory.said if u not in jobs]:
         del memory.said[uid]
+    for uid in [u for u in memory.copy_problems if u not in jobs]:
+        del memory.copy_problems[uid]
     for uid in [u for u in memory.secrets if u not in jobs]:
         del memory.secrets[uid]
     for uid in [u for u, until in memory.held_off.items() if until < now]:

@@ -111,6 +111,10 @@ class Memory:
     """What was seen of every place; bounded by itself."""
     shares: dict[str, Counted] = field(default_factory=dict)
     """By job uid: what is still to be counted, also of jobs that were deleted meanwhile."""
+    copy_of: dict[str, str] = field(default_factory=dict)
+    """By uid of a copy's GPUJob: that of the service's copy 0."""
+    copy_problems: dict[str, tuple[Reason, str]] = field(default_factory=dict)
+    """By uid of copy 0: what keeps copies from being there."""
     past_kept_at: float | None = None
     """When it was last read or written; None: what is kept was not read yet."""
     past_kept_until: int = -1

@@ -18,6 +18,7 @@ from overspill.core.errors import (
 )
 from overspill.core.lease import Handle, Lease
 from overspill.core.vocabulary import ClosingReason, LeaseState
+from overspill.engine import shares
 from overspill.engine.context import Engine
 from overspill.engine.gate import GatedProvider
 from overspill.engine.hold import obstacle
@@ -26,7 +27,7 @@ from overspill.engine.memory import StepMemo
 from overspill.engine.records import close_lease, record_lease
 from overspill.engine.refusals import note_refusal
 from overspill.engine.requests import SecretProblem, open_request
-from overspill.engine.wanted import cached_job, unwanted
+from overspill.engine.wanted import Unwanted, cached_job, unwanted
 from overspill.ports import IdempotencyClass, OpenStep
 
 log = logging.getLogger(__name__)
@@ -37,13 +38,13 @@ IN_DOUBT = "the outcome of opening is unknown and this market cannot be asked"
 async def open_lease(engine: Engine, lease: Lease) -> None:
     """One step for a Planned or Opening lease; requeues itself while there is more to do."""
     why = await unwanted(engine, lease)
+    memo = engine.memory.steps.get(lease.name)
     if why is None and lease.state is LeaseState.PLANNED:
-        why = await obstacle(engine, lease)
+        why = await _obstacle(engine, lease, memo)
     provider = engine.accounts.provider(lease.provider)
     if provider is None and (why is None or lease.permit is not None):
         engine.queue.add_after(engine.lease_key(lease), 5)
         return
-    memo = engine.memory.steps.get(lease.name)
     if provider is not None and _is_in_doubt(lease, provider, memo):
         await record_lease(engine, transition.uncertain(lease, IN_DOUBT))
         return
@@ -63,6 +64,12 @@ async def open_lease(engine: Engine, lease: Lease) -> None:
         await _go_on(engine, lease, provider, memo)
     else:
         await _resolve(engine, lease, provider)
+
+
+async def _obstacle(engine: Engine, lease: Lease, memo: StepMemo | None) -> Unwanted | None:
+    """Why a lease of which nothing was sent may not be opened."""
+    why = await obstacle(engine, lease)
+    return await shares.obstacle(engine, lease) if why is None and memo is None else why
 
 
 def _shows_keys(provider: GatedProvider) -> bool:

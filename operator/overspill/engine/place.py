@@ -185,6 +185,8 @@ async def _remember(engine: Engine, job: Job, decision: Decision) -> None:
     if refused or decision.reason == Reason.MAKES_ROOM:
         await engine.cluster.record(Event(job, str(decision.reason), decision.message, refused))
     engine.tell(job.ref.uid)
+    if job.owner_uid:
+        engine.tell(job.owner_uid)
 
 
 async def _plan_lease(engine: Engine, job: Job, decision: Decision) -> None:

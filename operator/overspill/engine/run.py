@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from overspill.core.errors import OverspillError
-from overspill.engine import budgets, hold
+from overspill.engine import budgets, copies, hold
 from overspill.engine.attain import show_classes
 from overspill.engine.context import Engine
 from overspill.engine.drive import work_forever
@@ -29,6 +29,8 @@ def changed(engine: Engine, kind: str, uid: str) -> None:
         engine.queue.add(("lease", uid))
         if job_uid:
             engine.tell(job_uid)
+        if owner := copies.owner_of(engine, job_uid):
+            engine.tell(owner)
         engine.want_place()
     elif kind == "GPUJob":
         _job_changed(engine, uid)
@@ -38,6 +40,8 @@ def changed(engine: Engine, kind: str, uid: str) -> None:
 
 def _job_changed(engine: Engine, uid: str) -> None:
     engine.tell(uid)
+    if owner := copies.note(engine, uid):
+        engine.tell(owner)
     for lease in engine.index.of(uid):
         engine.queue.add(engine.lease_key(lease))
     engine.want_place()

@@ -7,16 +7,18 @@ from datetime import timedelta
 from typing import Any
 
 from overspill.core import jobstatus
-from overspill.core.cost import job_cost
+from overspill.core.copies import copies_wanted
+from overspill.core.copies_status import Other, Seen
+from overspill.core.cost import job_cost, spent_usd
 from overspill.core.job import Job
 from overspill.core.jobstatus import Facts, Live
 from overspill.core.lease import Lease
 from overspill.core.outcome import outcome
 from overspill.core.promise import is_outdated
-from overspill.core.reasons import Reason
+from overspill.core.reasons import Condition, Reason
 from overspill.core.telling import may_wait
-from overspill.core.vocabulary import PromiseOutcome
-from overspill.engine import attain, giveway
+from overspill.core.vocabulary import LeaseState, PromiseOutcome
+from overspill.engine import attain, copies, giveway
 from overspill.engine.context import Engine
 from overspill.engine.gather import reference
 from overspill.ports import DeleteJob, Event, JobStatus
@@ -89,9 +91,28 @@ def _facts(engine: Engine, job: Job, leases: list[Lease]) -> Facts:
         obstacle=_obstacle(engine, job),
         live=_live(engine, leases),
         cost=cost.document(),
+        spent_usd=cost.spent_usd,
+        copies=_copies(engine, job),
         klass=klass,
         reports=[r for r in map(engine.reports.latest, (x.name for x in leases)) if r is not None],
     )
+
+
+def _copies(engine: Engine, job: Job) -> Seen | None:
+    service = copies.service_seen(engine, job.ref.uid)
+    if service is None:
+        return None
+    klass, now = engine.klass(job.sla_class), engine.clock.now()
+    others = []
+    for copy in service.copies.values():
+        leases = engine.index.of(copy.ref.uid)
+        lease = jobstatus.current_lease(leases)
+        is_active = lease is not None and lease.state is LeaseState.ACTIVE and not copy.is_finished
+        is_running = is_active and not copy.suspend and copy.is_true(Condition.RUNNING)
+        spent = spent_usd(copy, leases, now)
+        others.append(Other(copy.ref.name, is_active, is_running, spent))
+    problem = engine.memory.copy_problems.get(job.ref.uid)
+    return Seen(copies_wanted(job, klass), others, problem)
 
 
 def _obstacle(engine: Engine, job: Job) -> tuple[Reason, str] | None:

@@ -41,8 +41,9 @@ def _suspicion(engine: Engine, lease: Lease, job: Job | None) -> Unwanted | None
         return Unwanted(ClosingReason.JOB_GONE, "the GPUJob does not exist any more")
     if job.is_finished:
         return Unwanted(ClosingReason.SUPERSEDED, "the GPUJob has ended")
-    if job.suspend:
-        return Unwanted(ClosingReason.SUSPENDED, "spec.suspend is true", may_drain=True)
+    if job.is_held:
+        told = "spec.suspend is true" if job.suspend else "spec.replicas is 0"
+        return Unwanted(ClosingReason.SUSPENDED, told, may_drain=True)
     if lease.deletion_requested:
         return Unwanted(ClosingReason.WITHDRAWN, "the GPULease was deleted", may_drain=True)
     successor = ready_successor(engine, lease)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+from overspill.core.copies import Copy
 from overspill.core.errors import (
     ClusterUnavailable,
     Conflict,
@@ -38,6 +39,7 @@ from overspill.ports import (
     AccountEvent,
     BudgetStatus,
     Change,
+    ChangeCopy,
     ClassStatus,
     Clock,
     DeleteJob,
@@ -47,6 +49,7 @@ from overspill.ports import (
     JobStatus,
     KubeVerbs,
     LeaseStatus,
+    MakeCopy,
     PlanLease,
     ProviderStatus,
     ReleaseLease,
@@ -110,9 +113,13 @@ class KubeCluster:
                 return await self._lease_status(lease)
             case ReleaseLease(lease):
                 return await self._release(lease)
+            case MakeCopy(service, copy):
+                await self._make_copy(service, copy)
+            case ChangeCopy(service, known, copy):
+                await self._change_copy(service, known, copy)
             case _:
                 await self._record_other(change)
-                return None
+        return None
 
     async def _record_other(self, change: Change) -> None:
         match change:
@@ -185,6 +192,40 @@ class KubeCluster:
             return self._lease_in(found)
         held.remove(LEASE_FINALIZER)
         return self._lease_in(await self._finalize(Kind.LEASE, path, found, held))
+
+    async def _make_copy(self, service: Job, copy: Copy) -> None:
+        """What has the name already is read, so that the view knows it, and left alone."""
+        namespace = service.ref.namespace
+        manifest = mapping.copy_manifest(await self._service(service), copy)
+        try:
+            obj = await self._verbs.create(collection(Kind.JOB, namespace), manifest)
+        except Conflict:
+            await self._read(Kind.JOB, namespace, copy.name)
+            raise
+        self._store.note_write(Kind.JOB, obj)
+
+    async def _change_copy(self, service: Job, known: Job, copy: Copy) -> None:
+        whole = await self._service(service)
+        path = item(Kind.JOB, known.ref.namespace, known.ref.name)
+        found = await self._verbs.get(path)
+        self._store.note_write(Kind.JOB, found)
+        _same(found, known.ref.uid, known.resource_version)
+        lock = {"uid": known.ref.uid, "resourceVersion": known.resource_version}
+        meta = {**lock, "annotations": mapping.shape_of(whole)}
+        spec = difference(found["spec"], mapping.copy_spec(whole, copy))
+        body = {"metadata": meta, **({"spec": spec} if spec else {})}
+        self._store.note_write(Kind.JOB, await self._verbs.patch(path, body))
+
+    async def _service(self, service: Job) -> dict[str, Any]:
+        """Copy 0's whole document, as it was when its copies were decided on."""
+        found = await self._verbs.get(item(Kind.JOB, service.ref.namespace, service.ref.name))
+        self._store.note_write(Kind.JOB, found)
+        meta = found["metadata"]
+        if meta["uid"] != service.ref.uid or meta.get("deletionTimestamp"):
+            raise Gone(f"{meta['name']} is not that service any more")
+        if meta.get("generation", 1) != service.generation:
+            raise Conflict(f"{meta['name']} was edited since its copies were decided on")
+        return found
 
     async def _hold(self, account: ProviderAccount) -> None:
         """A quorum read decides: the API server takes no new finalizer on what is being deleted."""

@@ -393,11 +393,6 @@ def test_unknown_work_is_not_given_a_total() -> None:
     assert decide(ONLY, rent()).total_usd is None
 
 
-def test_a_replica_is_placed_as_one_job_and_says_so() -> None:
-    found = decide(make_job(workload=Workload.INFERENCE, replicas=3), FREE)
-    assert "one of 3 replicas" in found.message
-
-
 def test_a_divisible_offer_is_cut_to_the_job() -> None:
     found = decide(make_job(gpus=2, burst=Burst.ONLY), rent(price="16", gpus=8, is_divisible=True))
     assert found.offer is not None

@@ -11,6 +11,7 @@ from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.sla import Budget, SlaClass
 from overspill.core.snapshot import ProviderAccount
+from overspill.kube.mapping.copy import copy_manifest, copy_spec, shape_of
 from overspill.kube.mapping.job import read_job
 from overspill.kube.mapping.lease import read_lease
 from overspill.kube.mapping.lease_write import lease_manifest, lease_status
@@ -21,6 +22,8 @@ from overspill.kube.resources import Kind
 __all__ = [
     "Unreadable",
     "Value",
+    "copy_manifest",
+    "copy_spec",
     "lease_manifest",
     "lease_status",
     "read",
@@ -29,6 +32,7 @@ __all__ = [
     "read_class",
     "read_job",
     "read_lease",
+    "shape_of",
 ]
 
 Value = Job | Lease | ProviderAccount | SlaClass | Budget

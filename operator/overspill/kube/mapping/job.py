@@ -22,6 +22,7 @@ from overspill.core.vocabulary import (
 )
 from overspill.kube.mapping.reading import Fields, shared
 from overspill.kube.packed import packed
+from overspill.kube.resources import Kind
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -60,7 +61,16 @@ def _identity(meta: Fields) -> dict[str, Any]:
         "labels": meta.mapping("labels"),
         "annotations": _annotations(meta),
         "deletion_requested": meta.has("deletionTimestamp"),
+        **_owner(meta),
     }
+
+
+def _owner(meta: Fields) -> dict[str, str]:
+    """The GPUJob whose copy this one is; others own it for reasons of their own."""
+    for owner in meta.each("ownerReferences"):
+        if owner.flag("controller") and owner.text("kind") == Kind.JOB.value:
+            return {"owner_name": owner.required("name"), "owner_uid": owner.required("uid")}
+    return {"owner_name": "", "owner_uid": ""}
 
 
 def _annotations(meta: Fields) -> Mapping[str, str]:

@@ -18,6 +18,15 @@ from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.offer import NOTHING_BESIDE, Beside
 from overspill.core.outcome import outcome
+from overspill.core.placement_apart import (
+    WORTH,
+    Apart,
+    Host,
+    apart,
+    first_apart,
+    first_fit,
+    is_beside,
+)
 from overspill.core.placement_capacity import Capacity
 from overspill.core.placement_case import Case, service_order, settled
 from overspill.core.placement_field import Field
@@ -84,6 +93,7 @@ class _Plan:
         self._peaks = Peaks(snapshot.past)
         self._rooms = Rooms((), (), self._outside)
         self._waits = Waits()
+        self._copies = Apart(snapshot.jobs, snapshot.leases)
 
     def _requests_of(self, job_uid: str) -> Beside:
         facts = self._snapshot.facts.get(job_uid)
@@ -129,6 +139,30 @@ class _Plan:
         ]
 
     def _place(self, case: Case) -> Decision:
+        """Copies of a service stand on hosts of their own, where that costs little more."""
+        taken = self._copies.taken(case.job)
+        found = self._place_apart(case, taken) if taken else None
+        found = found or self._place_best(case)
+        if found.action is Action.PLACE:
+            self._copies.note(case.job, found)
+        return found
+
+    def _place_apart(self, case: Case, taken: frozenset[Host]) -> Decision | None:
+        """None: the best place is on none of their hosts, or no other is worth it."""
+        usual = self._search(case)
+        ranking = self._ranked(usual, self._ranker.field(usual.needs))
+        best = first_fit(usual, ranking)
+        if best is None or not is_beside(best, taken):
+            return None
+        search = self._search(apart(case, taken))
+        ranking = self._ranked(search, self._ranker.field(search.needs))
+        fit = first_apart(search, ranking, taken)
+        if fit is None or fit.candidate.price > best.candidate.price * WORTH:
+            return None
+        found = self._taker.placed(search, fit)
+        return replace(found, message=f"{found.message}; apart from the other copies")
+
+    def _place_best(self, case: Case) -> Decision:
         sla = case.sla or SlaClass("")
         terms = terms_of(case.job, restarts=case.has_run)
         search = Search(

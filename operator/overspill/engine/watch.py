@@ -70,6 +70,8 @@ def confirmed(engine: Engine, lease: Lease, held: Mapping[str, HeldLease]) -> bo
     found = held.get(lease.handle.external_id) if lease.handle else None
     if found is None or seen is None or provider is None:
         return False
+    if lease.name in engine.memory.missing_since:  # only a read takes back what a read has said
+        return False
     now, before, listed = engine.clock.monotonic(), seen.observation, found.observation
     if not provider.capabilities.lists_whole:
         is_news = listed is not None and listed.phase is not before.phase

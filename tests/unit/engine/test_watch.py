@@ -74,6 +74,17 @@ async def test_what_is_missing_from_the_list_is_read(world: World, whole: bool) 
     assert "gl-3" in world.engine.memory.missing_since
 
 
+@pytest.mark.parametrize("whole", [True, False])
+async def test_what_a_read_did_not_find_is_read_again_whatever_the_list_says(
+    world: World, whole: bool
+) -> None:
+    market = await polled(world, whole=whole)
+    world.engine.memory.missing_since["gl-1"] = world.clock.monotonic()
+    await watch_once(world.engine)
+    assert market.reads == ["1"]
+    assert "gl-1" not in world.engine.memory.missing_since
+
+
 async def test_news_in_the_list_are_read_before_they_count(world: World) -> None:
     market = await polled(world, whole=True)
     market.finish("gl-2", exit_code=7)

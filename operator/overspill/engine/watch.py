@@ -61,6 +61,7 @@ async def _listed(engine: Engine, account: Account) -> Mapping[str, HeldLease]:
     except ProviderError as error:
         engine.accounts.note(account.spec.name, error)
         return {}
+    engine.accounts.note(account.spec.name, None)
     return {h.handle.external_id: h for h in held if h.is_live}
 
 

@@ -111,6 +111,16 @@ async def test_without_a_list_all_are_read(world: World) -> None:
     assert len(market.reads) == 5
 
 
+async def test_a_listing_that_works_again_counts_for_the_account(world: World) -> None:
+    market = await polled(world, whole=True)
+    account = world.engine.accounts.by_name["market"]
+    world.engine.accounts.note("market", Unavailable("no answer", provider="market"))
+    assert account.circuit.failures == 1
+    await watch_once(world.engine)
+    assert (market.listings, market.reads) == (1, [])
+    assert account.circuit.failures == 0
+
+
 async def test_few_are_read_without_a_listing(world: World) -> None:
     market = await polled(world, whole=True, count=2)
     await watch_once(world.engine)

@@ -153,23 +153,30 @@ class Accounts:
         return account.circuit.allows(now) and now - account.asked_at >= ttl
 
     async def _refresh(self, account: Account) -> bool:
-        assert account.provider is not None  # noqa: S101  (is_due checked; narrows the type)
+        asked = account.provider
+        assert asked is not None  # noqa: S101  (is_due checked; narrows the type)
         account.refreshing = True
         before = (account.offers, account.circuit.health())
         try:
             async with asyncio.timeout(OFFER_DEADLINE_S):
-                account.offers = tuple(await account.provider.offers(None))
+                offers = tuple(await asked.offers(None))
+            if account.provider is not asked:
+                return False
+            account.offers = offers
             account.offers_error, account.offers_at = "", self._clock.monotonic()
             await self._refresh_balance(account)
             self.note(account.spec.name, None)
         except ProviderError as error:
-            self._failed(account, error)
+            self._failed(account, asked, error)
         except TimeoutError:
             silence = f"no offers within {OFFER_DEADLINE_S:.0f} s"
-            self._failed(account, Unavailable(silence, provider=account.spec.name))
+            self._failed(account, asked, Unavailable(silence, provider=account.spec.name))
         finally:
             account.refreshing = False
-            account.asked_at = self._clock.monotonic()
+            # What an adapter said that was replaced meanwhile is no answer of the new one: it is
+            # still to be asked, and not in a quarter of an hour.
+            if account.provider is asked:
+                account.asked_at = self._clock.monotonic()
         return before != (account.offers, account.circuit.health())
 
     async def _refresh_balance(self, account: Account) -> None:
@@ -182,7 +189,9 @@ class Accounts:
             stake = await treasury.at_stake_usd() if is_exposed else account.balance_usd
             account.at_stake_usd = stake
 
-    def _failed(self, account: Account, error: ProviderError) -> None:
+    def _failed(self, account: Account, asked: GatedProvider, error: ProviderError) -> None:
+        if account.provider is not asked:
+            return
         account.offers_error = str(error)
         account.circuit.failed(error, self._clock.monotonic())
 

@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
+
+import pytest
 
 from overspill.core.errors import AuthRejected, ClusterUnavailable, ProviderError, Unavailable
 from overspill.core.offer import Offer, Requirements
@@ -60,6 +63,34 @@ async def test_offers_are_asked_once_per_lifetime(world: World) -> None:
     world.clock.advance(1)
     await world.engine.accounts.refresh_offers()
     assert market.asked == 2
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_a_replaced_adapter_still_answers_is_not_taken_for_the_new_ones_word(
+    world: World, fails: bool
+) -> None:
+    old, new = Market(world.clock, price=Decimal(9)), Market(world.clock, price=Decimal(2))
+    answer = asyncio.Event()
+    said = old.offers
+
+    async def slowly(requirements: Requirements | None) -> Sequence[Offer]:
+        await answer.wait()
+        old.fails = AuthRejected("an old key") if fails else None
+        return await said(requirements)
+
+    old.offers = slowly  # type: ignore[method-assign]  # the answer comes after the edit
+    world.providers["market"] = old
+    accounts = world.engine.accounts
+    await accounts.follow([spec()])
+    asking = asyncio.create_task(accounts.refresh_offers())
+    await asyncio.sleep(0)
+    world.providers["market"], world.prints["market"] = new, "edited"
+    await accounts.follow([spec()])
+    answer.set()
+    await asking
+    assert accounts.health()["market"].is_usable
+    assert await accounts.refresh_offers()
+    assert {o.price_usd_per_hour for o in accounts.market_offers()} == {2 * new.gpus}
 
 
 async def test_a_market_that_failed_is_asked_again_soon_not_after_a_lifetime(world: World) -> None:

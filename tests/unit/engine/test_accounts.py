@@ -70,10 +70,11 @@ async def test_what_a_replaced_adapter_still_answers_is_not_taken_for_the_new_on
     world: World, fails: bool
 ) -> None:
     old, new = Market(world.clock, price=Decimal(9)), Market(world.clock, price=Decimal(2))
-    answer = asyncio.Event()
+    begun, answer = asyncio.Event(), asyncio.Event()
     said = old.offers
 
     async def slowly(requirements: Requirements | None) -> Sequence[Offer]:
+        begun.set()
         await answer.wait()
         old.fails = AuthRejected("an old key") if fails else None
         return await said(requirements)
@@ -83,7 +84,7 @@ async def test_what_a_replaced_adapter_still_answers_is_not_taken_for_the_new_on
     accounts = world.engine.accounts
     await accounts.follow([spec()])
     asking = asyncio.create_task(accounts.refresh_offers())
-    await asyncio.sleep(0)
+    await begun.wait()
     world.providers["market"], world.prints["market"] = new, "edited"
     await accounts.follow([spec()])
     answer.set()

@@ -227,3 +227,24 @@ def test_a_strangers_gpujob_of_the_name_is_left_alone() -> None:
 async def _says(sim: Simulation, reason: str) -> bool:
     told = (await sim.jobs())["chat"].get("status", {}).get("conditions", [])
     return any(c["type"] == "Degraded" and c["reason"] == reason for c in told)
+
+
+async def many(sim: Simulation) -> None:
+    await sim.start()
+    await sim.apply("chat", service(120, budget={"maxTotalUSD": "900", "maxHourlyUSD": "900"}))
+
+    async def is_made() -> bool:
+        return len(await sim.jobs()) == 120
+
+    async def is_told() -> bool:
+        told = (await sim.jobs())["chat"].get("status", {}).get("conditions", [])
+        return any(c["type"] == "Reconciling" and c["message"] for c in told)
+
+    assert await sim.until(is_told, 60)
+    assert len(await sim.jobs()) < 120, "all were made before anything was told"
+    assert await sim.until(is_made, 600)
+    await sim.stop()
+
+
+def test_a_service_of_many_copies_is_told_of_while_they_are_made() -> None:
+    run_virtual(many(simulation()))

@@ -34,6 +34,9 @@ MONEY = ("shares", "gone", "goneUSD")
 """Fields of `status.copies` that are the record of the money."""
 MOST_RECORDS = 4
 """One look writes the record so often at most: lowered first, then given to others."""
+MOST_WRITES = 20
+"""Of each kind in one look, so that of a service of a thousand copies something is told meanwhile:
+while its key is worked on, nobody else writes its status."""
 REFUSED_S = 30.0
 """A copy that the API server does not take (a quota…) is tried again after this time."""
 
@@ -189,10 +192,12 @@ async def _apply(engine: Engine, service: Service) -> None:
 
 
 async def _write(engine: Engine, job: Job, plan: Plan) -> None:
-    for known, copy in plan.change:
+    for known, copy in plan.change[:MOST_WRITES]:
         await engine.cluster.record(ChangeCopy(job, known, copy))
-    for copy in plan.make:
+    for copy in plan.make[:MOST_WRITES]:
         await engine.cluster.record(MakeCopy(job, copy))
+    if max(len(plan.change), len(plan.make)) > MOST_WRITES:
+        engine.tell(job.ref.uid)
 
 
 def _remember(engine: Engine, job: Job, problem: tuple[Reason, str] | None) -> None:

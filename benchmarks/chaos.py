@@ -57,8 +57,10 @@ class Size:
     proxy_cases: int = 12
     whole_sieve: bool = False
     transitions: int = 500
-    minutes: float = 9.5
-    """The transitions and the proxy's cases begin nothing after so many each."""
+    edit_minutes: float = 11
+    """No transition begins after so many."""
+    proxy_minutes: float = 11
+    """No case of the proxy begins after so many."""
     soak_minutes: float = 0
     """Of churn, after reaction times were taken: nothing else should run then. 0: neither."""
 
@@ -73,7 +75,8 @@ FULL = Size(
     proxy_cases=300,
     whole_sieve=True,
     transitions=5000,
-    minutes=40,
+    edit_minutes=25,
+    proxy_minutes=45,
     soak_minutes=10,
 )
 Part = tuple[str, Callable[[], list[Line]]]
@@ -190,14 +193,14 @@ def _histories(pool: ProcessPoolExecutor, seeds: int, memory: Memory) -> list[Li
 
 
 def _transitions(size: Size) -> list[Line]:
-    return chaos_transitions.run(size.transitions, 1, show, minutes=size.minutes)
+    return chaos_transitions.run(size.transitions, 1, show, minutes=size.edit_minutes)
 
 
 def _proxy(size: Size) -> list[Line]:
     chosen = chaos_sieve.whole if size.whole_sieve else chaos_sieve.sample(0)
     with chaos_proxy.world_of(show) as world:
         wanted = cases(range(size.proxy_cases))
-        lines = chaos_proxy.campaign(world, wanted, chaos_proxy.AT_ONCE, show, size.minutes)
+        lines = chaos_proxy.campaign(world, wanted, chaos_proxy.AT_ONCE, show, size.proxy_minutes)
         return lines + chaos_sieve.sieved(world, chosen, show)
 
 

@@ -76,7 +76,7 @@ class Walk:
 
     transitions: int
     seed: int = 1
-    lanes: int = 6
+    lanes: int = 8
     minutes: float = 1e6
 
 
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--transitions", type=int, default=FEWEST)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--lanes", type=int, default=6)
+    parser.add_argument("--lanes", type=int, default=8)
     parser.add_argument("--minutes", type=float, default=1e6)
     args = parser.parse_args(arguments)
     show = lambda text: print(text, flush=True)  # noqa: E731
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(
-    transitions: int, seed: int, show: Show, *, lanes: int = 6, minutes: float = 1e6
+    transitions: int, seed: int, show: Show, *, lanes: int = 8, minutes: float = 1e6
 ) -> list[Line]:
     """So many transitions on a control plane of their own, or what fits in so many minutes."""
     with tempfile.TemporaryDirectory(prefix="overspill-acto-") as folder, ExitStack() as stack:

@@ -99,7 +99,7 @@ class GPUJobSpec(ApiModel):
     """The GPUs of each node."""
     num_nodes: Annotated[int, Field(ge=1, le=1024)] = 1
     """Nodes of the gang; all at one place, or none."""
-    replicas: Annotated[int, Field(ge=0, le=1000)] = 1
+    replicas: Annotated[int, Field(ge=0, le=100)] = 1
     """Copies of an Inference service; set by `kubectl scale` and autoscalers. Each further copy is
     a GPUJob of its own, `<name>-1` and so on, which the operator makes, suspends and resumes; the
     class's spareReplicas come on top. They share the budget: all together never spend more than it

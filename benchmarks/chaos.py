@@ -75,7 +75,7 @@ FULL = Size(
     proxy_cases=300,
     whole_sieve=True,
     transitions=5000,
-    edit_minutes=25,
+    edit_minutes=12,
     proxy_minutes=45,
     soak_minutes=10,
 )

@@ -25,7 +25,7 @@ from overspill.testing.virtualtime import LoopClock, run_virtual
 
 from . import planner_bugs
 from .history import run_plan
-from .plans import deaf, unheard
+from .plans import deaf, planned, unheard
 from .seeded_bugs import BUGS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +54,11 @@ def test_class_d_in_doubt_is_not_closed_when_its_job_is_deleted() -> None:
 
     assert run_virtual(life()) == ["Uncertain"]
     assert len(market.live()) == 1, "the market did carry it out"
+
+
+def test_what_lists_hid_until_it_was_closed_is_ended_however_much_it_is() -> None:
+    # Four at once: the breaker took them for leases whose records are lost.
+    assert run_plan(planned(671)) == []
 
 
 async def _is_sent(sim: Simulation) -> bool:

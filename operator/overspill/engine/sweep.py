@@ -1,7 +1,8 @@
 """R7: looks for what an account holds and no record wants; market first, records second.
 
 Orphans are ended on their second sighting. The breaker stops everything when the records look
-wrong rather than the market: a deleted CRD or a wrong cluster must never kill live leases.
+wrong rather than the market: a deleted CRD or a wrong cluster must never kill live leases. What a
+record knows as Closed is no sign of that, however much of it a market shows again.
 """
 
 import asyncio
@@ -85,8 +86,9 @@ def classify(held: Sequence[HeldLease], records: Sequence[Lease], cluster_id: st
     surplus = [h for h in ours if _is_surplus(h, by_key.get(h.handle.key))]
     if ours and not records:
         return Unwanted(stop=f"{len(ours)} leases are held but no GPULease exists at all")
-    if len(orphans) > max(3, len(ours) // 5):
-        return Unwanted(stop=f"{len(orphans)} of {len(ours)} leases would be orphans")
+    unknown = [h for h in orphans if h.handle.key not in by_key]
+    if len(unknown) > max(3, len(ours) // 5):
+        return Unwanted(stop=f"{len(unknown)} of {len(ours)} leases would be orphans")
     names = frozenset(identity(h) for h in (*orphans, *surplus))
     return Unwanted(orphans, surplus, "", names)
 

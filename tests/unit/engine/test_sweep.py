@@ -96,6 +96,13 @@ def test_too_many_orphans_stop_everything(known: int, unknown: int, stops: bool)
     assert bool(classify(things, records, CLUSTER_ID).stop) is stops
 
 
+def test_what_is_recorded_as_gone_says_nothing_against_the_records_however_much_lives() -> None:
+    # A market hid all of it until its end was believed proven, and shows it again.
+    records = [record(n, LeaseState.CLOSED) for n in range(9)]
+    found = classify([held(n) for n in range(9)], records, CLUSTER_ID)
+    assert (len(found.orphans), found.stop) == (9, "")
+
+
 @given(
     things=st.lists(st.tuples(st.integers(0, 6), st.sampled_from("ab"), st.booleans())),
     records=st.lists(

@@ -252,6 +252,10 @@ class CopiesStatus(ApiModel):
     """Copies that run."""
     wanted: Count | None = None
     """Copies there should be, the class's spares included."""
+    spares: Count | None = None
+    """Of these, the copies beyond `replicas` that the operator chose for availability."""
+    message: Line | None = None
+    """Why so many, when they were chosen."""
     spent_usd: ExactUSD | None = None
     """What all copies have spent, in USD."""
     gone: Annotated[list[GoneCopy], Field(max_length=1101), Merge("map", ("uid",))] = Field(

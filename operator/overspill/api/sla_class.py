@@ -49,8 +49,9 @@ class SLAClassSpec(ApiModel):
     capacity_types: Annotated[list[CapacityType], Field(min_length=1, max_length=5), ATOMIC]
     """Which kinds of capacity are allowed, best first."""
     availability_target: Ratio | None = None
-    """For services: the promised share of time, "0.999". What was attained of it is told; placement
-    does not act on it in this version.
+    """For services: the promised share of time, "0.999". What was attained of it is told, and where
+    spareReplicas is absent it decides how many copies run on which hosts: then the order of
+    capacityTypes gives way to what holds the target at the least cost.
     """
     burst_after_seconds: Seconds = 0
     """Wait this long for own capacity before renting."""
@@ -66,8 +67,11 @@ class SLAClassSpec(ApiModel):
     """How far the claims of a place are checked. None: not at all. Preflight: the first report's
     GPUs are held against what is paid. The others act as Preflight in this version.
     """
-    spare_replicas: Annotated[int, Field(ge=0, le=100)] = 0
-    """For services: copies beyond those asked for, so that a lost one is not missed."""
+    spare_replicas: Annotated[int, Field(ge=0, le=100)] | None = None
+    """For services: copies beyond those asked for, so that a lost one is not missed. Absent: where
+    availabilityTarget is given, the operator says how many and where, so that the target holds at
+    the least cost; else none.
+    """
     max_loss_usd: PositiveUSD | None = None
     """Refuse places where a loss is expected to cost more than this, in USD. Not acted on in this
     version.

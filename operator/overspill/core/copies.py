@@ -7,7 +7,8 @@ docs/designs/0005. Pure; called by `engine/copies`. The money is divided in `cop
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 
 from overspill.core.copies_money import (
@@ -29,6 +30,9 @@ COPY_LABEL = "overspill.dev/copy"
 """On a copy that we made: its number."""
 SHAPE_ANNOTATION = "overspill.dev/of-generation"
 """On a copy that we made: the generation of copy 0 whose spec it has."""
+
+FEWER_AFTER = timedelta(minutes=15)
+"""Spares that would not be chosen any more are kept so long: to start one again costs more."""
 
 LONGEST_NAME = 63
 """A GPUJob's name becomes a label."""
@@ -77,11 +81,41 @@ def is_service(job: Job) -> bool:
     return job.workload is Workload.INFERENCE and not job.owner_uid and is_ours
 
 
-def copies_wanted(job: Job, klass: SlaClass) -> int:
-    """How many copies there should be, the class's spares and copy 0 among them."""
+@dataclass(frozen=True, slots=True)
+class Spares:
+    """How many spare copies placement chose for a service, and why."""
+
+    count: int
+    told: str = ""
+    fewer_since: datetime | None = None
+    """Since when fewer would do."""
+
+
+def chosen(before: Spares | None, count: int, told: str, now: datetime) -> Spares:
+    """More at once; fewer only when that has been the word for a while."""
+    if before is None or count > before.count:
+        return Spares(count, told)
+    if count == before.count:
+        return replace(before, fewer_since=None)
+    since = before.fewer_since or now
+    if now - since >= FEWER_AFTER:
+        return Spares(count, told)
+    return replace(before, fewer_since=since)
+
+
+def copies_wanted(job: Job, klass: SlaClass, spares: int | None = None) -> int:
+    """How many copies there should be, spares and copy 0 among them.
+
+    `spares`: what placement chose, where the class leaves it to the operator.
+    """
     if job.workload is not Workload.INFERENCE or job.is_held or job.is_finished or job.owner_uid:
         return 0
-    return job.replicas + klass.spare_replicas
+    return job.replicas + (klass.spare_replicas or 0) + (spares or 0) * klass.chooses_spares
+
+
+def copies_asked(job: Job, klass: SlaClass) -> int:
+    """The same without what placement chose: a lack of those is no fault."""
+    return copies_wanted(job, klass)
 
 
 def copy_name(service: str, number: int) -> str:
@@ -120,8 +154,11 @@ def may_be_placed(job: Job, owner: Job | None, wanted: int) -> bool:
     return wanted <= 1 or not _has_limits(job) or is_divided(job)
 
 
-def plan_copies(service: Service, wanted: int) -> Plan:
+def plan_copies(service: Service, wanted: int, asked: int | None = None) -> Plan:
     """What to make and to change so that the copies are as they should be.
+
+    Of the copies beyond the first `asked` (None: all are asked for) it is no fault that there is
+    no money for them.
 
     Of money only what is recorded in copy 0's status is handed on; a copy without any waits.
     """
@@ -135,7 +172,7 @@ def plan_copies(service: Service, wanted: int) -> Plan:
             problem = _obstacle(service, number)
             if problem is None:
                 make.append(_copy(job, number, suspend=False))
-            else:
+            elif asked is None or number < asked or problem[0] is not Reason.COPIES_UNFUNDED:
                 problems.append(problem)
         elif known is not None and not known.is_finished and not known.deletion_requested:
             copy = _copy(job, number, suspend=number >= wanted)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from overspill.core.copies import SERVICE_LABEL
+from overspill.core.copies import SERVICE_LABEL, Spares
 from overspill.core.job import Job
 from overspill.core.reasons import Reason
 from overspill.core.statusparts import usd
@@ -32,6 +32,8 @@ class Seen:
     """Copies in all, spares included."""
     others: Sequence[Other] = ()
     problem: tuple[Reason, str] | None = None
+    spares: Spares | None = None
+    """What placement chose, where the class leaves it to the operator."""
 
 
 def running(job_runs: bool, seen: Seen) -> int:
@@ -47,6 +49,7 @@ def copies_document(job: Job, seen: Seen, job_runs: bool, spent: Decimal) -> dic
         **{name: known[name] for name in ("shares", "gone", "goneUSD") if name in known},
         "ready": running(job_runs, seen),
         "wanted": seen.wanted,
+        **({"spares": seen.spares.count, "message": seen.spares.told} if seen.spares else {}),
         "spentUSD": usd(total),
     }
 

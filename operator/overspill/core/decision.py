@@ -66,5 +66,9 @@ class Decision:
     """What the lease may cost per hour at most; `hard_deadline` keeps the cap at this rate."""
     finish_at_risk: str = ""
     """Why only luck can keep the finish-by: the money does not buy the reliable way to it."""
+    spares: int | None = None
+    """Of copy 0 of a service whose spares the operator chooses: how many; None: nothing chosen."""
+    spares_told: str = ""
+    """Why so many."""
     generation: int | None = None
     """The generation of the job that it was made for; None: not known."""

@@ -18,17 +18,9 @@ from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.offer import NOTHING_BESIDE, Beside
 from overspill.core.outcome import outcome
-from overspill.core.placement_apart import (
-    WORTH,
-    Apart,
-    Host,
-    apart,
-    first_apart,
-    first_fit,
-    is_beside,
-)
 from overspill.core.placement_capacity import Capacity
 from overspill.core.placement_case import Case, service_order, settled
+from overspill.core.placement_copies import Copies
 from overspill.core.placement_field import Field
 from overspill.core.placement_money import Money
 from overspill.core.placement_moves import (
@@ -93,7 +85,7 @@ class _Plan:
         self._peaks = Peaks(snapshot.past)
         self._rooms = Rooms((), (), self._outside)
         self._waits = Waits()
-        self._copies = Apart(snapshot.jobs, snapshot.leases)
+        self._copies = Copies(snapshot, self._advisor, self._taker, self._ask)
 
     def _requests_of(self, job_uid: str) -> Beside:
         facts = self._snapshot.facts.get(job_uid)
@@ -117,7 +109,7 @@ class _Plan:
             found[case.job.ref.uid] = self._place(case)
         for case in [c for c in ordered if c.active is not None]:
             found[case.job.ref.uid] = self._keep_or_move(case)
-        return tuple(found[case.job.ref.uid] for case in cases)
+        return tuple(self._copies.with_spares(c, found[c.job.ref.uid]) for c in cases)
 
     def _cases(self) -> list[Case]:
         leases: dict[str, list[Lease]] = defaultdict(list)
@@ -139,28 +131,15 @@ class _Plan:
         ]
 
     def _place(self, case: Case) -> Decision:
-        """Copies of a service stand on hosts of their own, where that costs little more."""
-        taken = self._copies.taken(case.job)
-        found = self._place_apart(case, taken) if taken else None
-        found = found or self._place_best(case)
+        """Copies of a service have a word of their own."""
+        found = self._copies.place(case) or self._place_best(case)
         if found.action is Action.PLACE:
             self._copies.note(case.job, found)
         return found
 
-    def _place_apart(self, case: Case, taken: frozenset[Host]) -> Decision | None:
-        """None: the best place is on none of their hosts, or no other is worth it."""
-        usual = self._search(case)
-        ranking = self._ranked(usual, self._ranker.field(usual.needs))
-        best = first_fit(usual, ranking)
-        if best is None or not is_beside(best, taken):
-            return None
-        search = self._search(apart(case, taken))
-        ranking = self._ranked(search, self._ranker.field(search.needs))
-        fit = first_apart(search, ranking, taken)
-        if fit is None or fit.candidate.price > best.candidate.price * WORTH:
-            return None
-        found = self._taker.placed(search, fit)
-        return replace(found, message=f"{found.message}; apart from the other copies")
+    def _ask(self, case: Case) -> tuple[Search, Ranking]:
+        search = self._search(case)
+        return search, self._ranked(search, self._ranker.field(search.needs))
 
     def _place_best(self, case: Case) -> Decision:
         sla = case.sla or SlaClass("")
@@ -266,8 +245,7 @@ class _Plan:
         Without a finish-by it waits as long as it would after a loss; with one it leaves only
         while a place that nobody takes back would have it.
         """
-        search = self._search(case)
-        ranking = self._ranked(search, self._ranker.field(search.needs))
+        search, ranking = self._ask(case)
         fitting = [c for c in ranking if not c.is_home and search.fits(c)]
         is_backed = any(c.offer.capacity_type in RELIABLE for c in fitting)
         if case.job.finish_by is not None and not is_backed:
@@ -317,7 +295,9 @@ class _Plan:
             return _stay(case, lease, why.reason, _runs(lease, why.message), wait_until=until)
         fit = _home_fit(search, ranking, lease)
         if fit is None:
-            return _stay(case, lease, Reason.RUNNING_WELL, _runs(lease, "home has no room for it"))
+            told = _runs(lease, "home has no room for it")
+            moved = self._copies.rearranged(search, ranking, lease)
+            return moved or _stay(case, lease, Reason.RUNNING_WELL, told)
         return self._move_if_it_pays(search, lease, fit)
 
     def _search(self, case: Case) -> Search:

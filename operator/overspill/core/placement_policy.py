@@ -85,12 +85,12 @@ class Advisor:
 
     def __init__(self, snapshot: Snapshot, now: datetime) -> None:
         self._past: Past = snapshot.past
-        self._ground = Ground(snapshot.past, now)
-        self._views = Views(self._ground)
+        self.ground = Ground(snapshot.past, now)
+        self._views = Views(self.ground)
         self._now = now
         self._step_h = snapshot.past.step / HOUR
         self._is_ready = seen_enough(self._past, self._past.until)
-        self._learner = Learner(snapshot.past)
+        self.learner = Learner(snapshot.past)
         self._settings: dict[tuple[float, float, float], Setting] = {}
 
     def is_asked(self, search: Search) -> bool:
@@ -115,7 +115,7 @@ class Advisor:
             if isinstance(fit, Fit):
                 return word.of(fit)
         # Who waits is told of all that could be had.
-        sights = sights_of(search, ranking.alike(wish), self._ground, None)
+        sights = sights_of(search, ranking.alike(wish), self.ground, None)
         return self._advice(search, sights, None, timedelta(0))
 
     def keep(self, search: Search, ranking: Ranking, lease: Lease) -> Advice | None:
@@ -127,8 +127,8 @@ class Advisor:
         alike = ranking.alike(same)
         there = next((c for c in alike if c.offer.provider == lease.provider), same)
         priced = quote(lease.offer, there.market, search.needs, search.terms)
-        held = held_sight(search, lease, priced, there, self._ground)
-        sights = dict(sights_of(search, alike, self._ground, lease))
+        held = held_sight(search, lease, priced, there, self.ground)
+        sights = dict(sights_of(search, alike, self.ground, lease))
         sights[held.spot.place] = held
         began = lease.active_since or self._now
         starts = began + span(priced.start_h) - self._now
@@ -152,7 +152,7 @@ class Advisor:
         work = float(search.terms.work_h)
         setting = self._setting(round_up(work), outlook.cold, outlook.reliable_price)
         question = self._question(search, outlook, work, held, starts)
-        known = self._learner.knowledge(outlook.uncertain, gang_of(search), setting)
+        known = self.learner.knowledge(outlook.uncertain, gang_of(search), setting)
         answer = choose(question, known)
         return _Word(answer, self._safe_until(question, setting.cold))
 

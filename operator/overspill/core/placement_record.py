@@ -58,7 +58,8 @@ def _lean(snapshot: Snapshot) -> Snapshot:
             for name, c in snapshot.classes.items()
         },
         jobs=tuple(
-            replace(job, template={}, labels={}, annotations={}, status={}) for job in snapshot.jobs
+            replace(job, template={}, labels={}, annotations={}, status=_lean_status(job.status))
+            for job in snapshot.jobs
         ),
         leases=tuple(_lean_lease(lease) for lease in snapshot.leases),
         accounts={
@@ -66,6 +67,11 @@ def _lean(snapshot: Snapshot) -> Snapshot:
             for name, a in snapshot.accounts.items()
         },
     )
+
+
+def _lean_status(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of a service how its money is divided: its copies have no other limits."""
+    return {"copies": status["copies"]} if "copies" in status else {}
 
 
 def _lean_lease(lease: Lease) -> Lease:

@@ -111,6 +111,7 @@ class Reason(StrEnum):
     NEAR_CEILING = "NearCeiling"
     CEILING_REACHED = "CeilingReached"
     # copies of a service
+    CHOOSING_SPARES = "ChoosingSpares"
     COPIES_MISSING = "CopiesMissing"
     COPIES_UNFUNDED = "CopiesUnfunded"
     COPY_NAME_TAKEN = "CopyNameTaken"

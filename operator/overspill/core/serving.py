@@ -12,7 +12,7 @@ Pure; docs/placement.md. The benchmark's suite S6 asks this function.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 MOST_HOSTS = 6
@@ -95,12 +95,16 @@ class Spread:
 
 
 def spread(hosts: Sequence[Host], service: Service) -> Spread:
+    """The best spread, with what is ready until its replacement is."""
+    found = best(hosts, service)
+    return replace(found, copies=_with_ready(found.copies, hosts, service.needed))
+
+
+def best(hosts: Sequence[Host], service: Service) -> Spread:
     """The spread that costs least with its risk; where nothing may be missed, the safest."""
     allowed, found = service.allowed, list(_candidates(hosts, service))
     least = min(c.usd_per_hour for c in found)
-    best = min(found, key=lambda c: _worth(c, allowed, least))
-    kept = _with_ready(best.copies, hosts, service.needed)
-    return Spread(kept, best.usd_per_hour, best.short)
+    return min(found, key=lambda c: _worth(c, allowed, least))
 
 
 def _worth(candidate: Spread, allowed: float, least: float) -> tuple[float, float]:

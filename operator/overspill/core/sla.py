@@ -23,7 +23,8 @@ class SlaClass:
     heartbeat_grace: timedelta = timedelta(seconds=300)
     min_reliability: Decimal | None = None
     verification: VerificationMode = VerificationMode.PREFLIGHT
-    spare_replicas: int = 0
+    spare_replicas: int | None = None
+    """None: the operator chooses, where availability is promised."""
     max_loss_usd: Decimal | None = None
     failback_policy: FailbackPolicy = FailbackPolicy.WHEN_CHEAPER
     failback_min_saving_percent: int = 15
@@ -33,6 +34,11 @@ class SlaClass:
     generation: int = field(default=1, compare=False)
     status: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """As last written; nothing is decided on it."""
+
+    @property
+    def chooses_spares(self) -> bool:
+        """Whether the operator says how many copies of a service are to spare."""
+        return self.spare_replicas is None and self.availability_target is not None
 
     @property
     def promises_nothing(self) -> bool:

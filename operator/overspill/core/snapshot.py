@@ -102,6 +102,12 @@ class JobFacts:
     """Tiers that every Secret of the workload may reach; None: it uses no Secret."""
     beside: Beside = NOTHING_BESIDE
     """What is rented beside the GPUs of one node, where the job can travel."""
+    served_h: float = 0.0
+    """Hours of the last 30 days that the service was wanted, as its status records."""
+    missed_h: float = 0.0
+    """Of these, hours in which it was down."""
+    spares: int | None = None
+    """Copies of the service beyond its replicas that are counted with now; None: not chosen yet."""
     requests: Beside = NOTHING_BESIDE
     """CPU and memory that the scheduler keeps for one pod of the job at home."""
 

@@ -26,7 +26,7 @@ from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.reasons import Reason
 from overspill.core.vocabulary import LeaseState
-from overspill.engine import giveway
+from overspill.engine import giveway, spares
 from overspill.engine.context import Engine
 from overspill.ports import ChangeCopy, JobStatus, MakeCopy
 
@@ -102,7 +102,9 @@ def is_funded(engine: Engine, job: Job) -> bool:
 
 
 def _wanted(engine: Engine, job: Job) -> int:
-    return copies.copies_wanted(job, engine.klass(job.sla_class))
+    chosen = spares.counted(engine, job)
+    count = chosen.count if chosen else None
+    return copies.copies_wanted(job, engine.klass(job.sla_class), count)
 
 
 async def _divide(engine: Engine, service: Service) -> bool:
@@ -179,7 +181,8 @@ async def _confirm_gone(engine: Engine, service: Service) -> None:
 
 async def _apply(engine: Engine, service: Service) -> None:
     job = service.job
-    plan = copies.plan_copies(service, _wanted(engine, job))
+    asked = copies.copies_asked(job, engine.klass(job.sla_class))
+    plan = copies.plan_copies(service, _wanted(engine, job), asked)
     try:
         await _write(engine, job, plan)
     except (Conflict, Gone, ClusterUnavailable):

@@ -2,8 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 
+from overspill.core.availability import WINDOW
 from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.offer import NOTHING_BESIDE, Offer
@@ -12,13 +14,15 @@ from overspill.core.periods import renewed
 from overspill.core.policy_looks import look
 from overspill.core.policy_past import Past
 from overspill.core.portability import Portability, portable
+from overspill.core.promise import uptime_of
 from overspill.core.snapshot import JobFacts, Snapshot
 from overspill.core.transition import WANTED_STATES
 from overspill.core.vocabulary import Burst, LeaseState
-from overspill.engine import copies, secretfacts
+from overspill.engine import copies, secretfacts, spares
 from overspill.engine.context import Engine
 from overspill.ports import View
 
+_HOUR = timedelta(hours=1)
 NONE: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -123,6 +127,8 @@ def _facts(
     report = engine.reports.latest(running) if running else None
     secrets = engine.memory.secrets.get(uid)
     travel = _portability(engine, job)
+    served_h, missed_h = _served(job, engine.clock.now())
+    chosen = spares.counted(engine, job)
     return JobFacts(
         not_portable=travel.obstacles,
         not_portable_reason=travel.reason.value if travel.reason else "",
@@ -134,7 +140,19 @@ def _facts(
         secret_tiers=secrets.tiers if secrets else None,
         beside=travel.workload.beside if travel.workload else NOTHING_BESIDE,
         requests=travel.requests,
+        served_h=served_h,
+        missed_h=missed_h,
+        spares=chosen.count if chosen else None,
     )
+
+
+def _served(job: Job, now: datetime) -> tuple[float, float]:
+    """Hours in which a service was wanted, and of these the ones in which it was down."""
+    uptime = uptime_of(job)
+    if uptime is None:
+        return 0.0, 0.0
+    since = now - WINDOW
+    return uptime.wanted(since, now) / _HOUR, uptime.down(since, now) / _HOUR
 
 
 def _portability(engine: Engine, job: Job) -> Portability:
@@ -162,6 +180,8 @@ def _prune(engine: Engine) -> None:
         del memory.said[uid]
     for uid in [u for u in memory.copy_problems if u not in jobs]:
         del memory.copy_problems[uid]
+    for uid in [u for u in memory.spares if u not in jobs]:
+        del memory.spares[uid]
     for uid in [u for u in memory.secrets if u not in jobs]:
         del memory.secrets[uid]
     for uid in [u for u, until in memory.held_off.items() if until < now]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from overspill.core.attainment import Share
+from overspill.core.copies import Spares
 from overspill.core.decision import Decision
 from overspill.core.lease import Handle, Lease
 from overspill.core.observation import HeldLease, Observation
@@ -94,6 +95,8 @@ class Memory:
     """What we last wrote into a job's status: see `engine/giveway`."""
     explained: set[str] = field(default_factory=set)
     """Jobs whose status was found to say what led to their place, though we never decided it."""
+    spares: dict[str, Spares] = field(default_factory=dict)
+    """Of services, by the uid of copy 0: the spare copies that placement chose."""
     excluded: dict[tuple[str, str, str], float] = field(default_factory=dict)
     secrets: dict[str, SecretFacts] = field(default_factory=dict)
     held_off: dict[str, float] = field(default_factory=dict)

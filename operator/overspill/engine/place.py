@@ -17,7 +17,7 @@ from overspill.core.placement import plan
 from overspill.core.reasons import Reason
 from overspill.core.transition import WANTED_STATES
 from overspill.core.vocabulary import ClosingReason, ProviderType
-from overspill.engine import budgets, preempt
+from overspill.engine import budgets, preempt, spares
 from overspill.engine.context import Engine
 from overspill.engine.freeze import frozen_lease
 from overspill.engine.gather import snapshot
@@ -93,6 +93,7 @@ async def place_once(engine: Engine) -> None:
     with PLAN_SECONDS.time():
         decisions = await engine.off_loop(plan, seen, now)
     preempt.mark(engine, decisions)
+    spares.keep(engine, decisions)
     news = [decision for decision in decisions if _is_news(engine, decision)]
     engine.memory.shelf.keep(now, seen, news)
     await _apply_all(engine, news)

@@ -18,7 +18,7 @@ from overspill.core.promise import is_outdated
 from overspill.core.reasons import Condition, Reason
 from overspill.core.telling import may_wait
 from overspill.core.vocabulary import LeaseState, PromiseOutcome
-from overspill.engine import attain, copies, giveway
+from overspill.engine import attain, copies, giveway, spares
 from overspill.engine.context import Engine
 from overspill.engine.gather import reference
 from overspill.ports import DeleteJob, Event, JobStatus
@@ -112,7 +112,9 @@ def _copies(engine: Engine, job: Job) -> Seen | None:
         spent = spent_usd(copy, leases, now)
         others.append(Other(copy.ref.name, is_active, is_running, spent))
     problem = engine.memory.copy_problems.get(job.ref.uid)
-    return Seen(copies_wanted(job, klass), others, problem)
+    chosen = spares.counted(engine, job) if klass.chooses_spares else None
+    wanted = copies_wanted(job, klass, chosen.count if chosen else None)
+    return Seen(wanted, others, problem, chosen)
 
 
 def _obstacle(engine: Engine, job: Job) -> tuple[Reason, str] | None:

@@ -115,7 +115,7 @@ def read_class(obj: Mapping[str, Any]) -> SlaClass:
         heartbeat_grace=spec.span("heartbeatGraceSeconds", timedelta(seconds=300)),
         min_reliability=spec.decimal("minReliability"),
         verification=spec.word("verification", VerificationMode, VerificationMode.PREFLIGHT),
-        spare_replicas=spec.number("spareReplicas", 0),
+        spare_replicas=spec.whole("spareReplicas"),
         max_loss_usd=spec.decimal("maxLossUSD"),
         failback_policy=failback.word("policy", FailbackPolicy, FailbackPolicy.WHEN_CHEAPER),
         failback_min_saving_percent=failback.number("minSavingPercent", 15),

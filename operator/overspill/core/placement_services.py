@@ -1,0 +1,265 @@
+"""How many copies of a service run and where, as `core/serving` says, within one plan.
+
+Asked for services whose class promises availability and leaves the spares to the operator, once
+enough of the past is known. Home comes first as for everybody; what home does not hold is spread
+over rented hosts: a region of a market is one, what nobody takes back there is another. Called by
+`placement`; docs/designs/0006.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from overspill.core.job import Job
+from overspill.core.lease import Lease
+from overspill.core.placement_apart import hosts_of
+from overspill.core.placement_candidate import Candidate
+from overspill.core.placement_moves import allowance_to_move
+from overspill.core.placement_options import (
+    AWAY,
+    Ground,
+    Spot,
+    gang_of,
+    moved_of,
+    spot_of,
+)
+from overspill.core.placement_ranking import Ranking
+from overspill.core.placement_search import Fit, Search
+from overspill.core.policy_knowledge import Setting
+from overspill.core.policy_learn import Learner, rounded, seen_enough
+from overspill.core.policy_lifetime import Hazards
+from overspill.core.policy_looks import known_as
+from overspill.core.serving import AHEAD_H, Host, Service, Spread, best
+from overspill.core.sla import SlaClass
+from overspill.core.snapshot import Snapshot
+from overspill.core.statusparts import usd
+from overspill.core.transition import WANTED_STATES
+from overspill.core.vocabulary import CapacityType, Workload
+
+LOOK_H = 0.05
+"""A loss is seen and its replacement asked for within so many hours."""
+FIRM_LIFE_H = 0.98 * AHEAD_H
+"""What is expected to last so long of the next `AHEAD_H` hours is not reckoned to be lost."""
+MOST_SPARES = 100
+
+
+class Rented(NamedTuple):
+    """One host of a market: what fails together there, firm or not."""
+
+    provider: str
+    region: str
+    is_firm: bool
+
+    @property
+    def label(self) -> str:
+        """For a person."""
+        return f"{self.provider}/{self.region}" + (" on demand" if self.is_firm else "")
+
+
+@dataclass(slots=True)
+class Arrangement:
+    """Where the copies of one service should stand; `held` follows what this plan places."""
+
+    targets: Mapping[Rented, int]
+    spares: int
+    told: str
+    held: Counter[Rented]
+    places: Mapping[Rented, Sequence[Candidate]]
+    """Best first."""
+
+    def open(self) -> Iterator[tuple[Rented, Candidate]]:
+        """Places on hosts that should have more copies than they have, the cheapest first."""
+        hosts = [h for h, count in self.targets.items() if count > self.held[h]]
+        hosts.sort(key=lambda h: (self.places[h][0].price, h) if self.places.get(h) else (0, h))
+        return ((host, place) for host in hosts for place in self.places.get(host, ()))
+
+    def take(self, search: Search) -> Fit | None:
+        """The best place that a copy can have now."""
+        for host, candidate in self.open():
+            fit = search.attempt(candidate)
+            if isinstance(fit, Fit):
+                self.held[host] += 1
+                return fit
+        return None
+
+    def move(self, search: Search, lease: Lease, here: Rented, limit: Decimal) -> Fit | None:
+        """The place that a copy on a host with too many should have, at `limit` USD/h at most."""
+        if self.held[here] <= self.targets.get(here, 0):
+            return None
+        for host, candidate in self.open():
+            search.allowance = allowance_to_move(search.case, lease, candidate)
+            fit = search.attempt(candidate) if candidate.price <= limit else None
+            if isinstance(fit, Fit):
+                self.held[host] += 1
+                self.held[here] -= 1
+                return fit
+        return None
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A host while it is looked at."""
+
+    spot: Spot
+    fits: list[Candidate] = field(default_factory=list)
+
+
+class Services:
+    """The services of one plan."""
+
+    def __init__(self, snapshot: Snapshot, ground: Ground, learner: Learner) -> None:
+        self._snapshot, self._ground, self._learner = snapshot, ground, learner
+        self._is_ready = seen_enough(snapshot.past, snapshot.past.until)
+        self._jobs = {job.ref.uid: job for job in snapshot.jobs} if self._is_ready else {}
+        self._leases: dict[str, list[Lease]] = defaultdict(list)
+        self._known: dict[str, Arrangement | None] = {}
+        self._moving: set[str] = set()
+        for lease in snapshot.leases if self._is_ready else ():
+            job = self._jobs.get(lease.job.uid)
+            if job is not None and lease.state in WANTED_STATES and _is_served(job):
+                self._leases[job.owner_uid or job.ref.uid].append(lease)
+
+    def owner(self, job: Job, sla: SlaClass | None) -> Job | None:
+        """Copy 0 of a service that is arranged here; None: it is none, or nothing is known yet."""
+        if not self._is_ready or not _is_served(job) or sla is None or not sla.chooses_spares:
+            return None
+        owner = self._jobs.get(job.owner_uid or job.ref.uid)
+        return owner if owner is not None and owner.replicas > 0 else None
+
+    def arranged(self, search: Search, ranking: Ranking) -> Arrangement | None:
+        """The arrangement of the service that the job is a copy of."""
+        owner = self.owner(search.case.job, search.case.sla)
+        if owner is None:
+            return None
+        uid = owner.ref.uid
+        if uid not in self._known:
+            self._known[uid] = self._arrange(owner, search, ranking)
+        return self._known[uid]
+
+    def host_of(self, lease: Lease) -> Rented | None:
+        """The host of a copy; None: it is at home."""
+        if lease.is_home or lease.offer.capacity_type is CapacityType.OWN:
+            return None
+        provider, region = hosts_of(lease.offer)[0]
+        return Rented(provider, region, self._is_firm(lease))
+
+    def is_uncounted(self, job: Job, arranged: Arrangement) -> bool:
+        """Whether a budget must be divided first among more copies than were counted with."""
+        owner = self._jobs[job.owner_uid or job.ref.uid]
+        facts = self._snapshot.facts.get(owner.ref.uid)
+        is_limited = owner.max_total_usd is not None or owner.max_hourly_usd is not None
+        return is_limited and arranged.spares > 0 and (facts is None or facts.spares is None)
+
+    def known(self, owner: Job) -> Arrangement | None:
+        """What was arranged in this plan already."""
+        return self._known.get(owner.ref.uid)
+
+    def is_settled(self, job: Job) -> bool:
+        """Whether no copy of the service is changing its place."""
+        uid = job.owner_uid or job.ref.uid
+        counts = Counter(lease.job.uid for lease in self._leases[uid])
+        return uid not in self._moving and all(count == 1 for count in counts.values())
+
+    def note_move(self, job: Job) -> None:
+        """A copy will change its place; the others stay until it has."""
+        self._moving.add(job.owner_uid or job.ref.uid)
+
+    def _is_firm(self, lease: Lease) -> bool:
+        return known_as(lease, self._ground.past.tracks).capacity_type in _FIRM
+
+    def _arrange(self, owner: Job, search: Search, ranking: Ranking) -> Arrangement | None:
+        seen = self._hosts(search, ranking)
+        if not seen:
+            return None
+        rented = [h for h in map(self.host_of, self._leases[owner.ref.uid]) if h is not None]
+        held, at_home = Counter(rented), len(self._leases[owner.ref.uid]) - len(rented)
+        lives = self._lives(search, [one.spot for one in seen.values()])
+        hosts = [_host(h, one.spot, lives, held[h]) for h, one in seen.items()]
+        service = self._asked(owner, search, max(0, owner.replicas - at_home), seen.values())
+        if not service.needed:
+            return Arrangement({}, 0, "home holds every copy", held, {})
+        found = best(hosts, service)
+        names = {h.label: h for h in seen}
+        targets = {names[name]: count for name, count in found.copies.items()}
+        spares = min(MOST_SPARES, max(0, sum(targets.values()) - service.needed))
+        places = {h: one.fits for h, one in seen.items()}
+        return Arrangement(targets, spares, _told(found, service, spares), held, places)
+
+    def _hosts(self, search: Search, ranking: Ranking) -> dict[Rented, _Seen]:
+        """The rented hosts where a copy could stand now, each with its cheapest place."""
+        first = next(iter(ranking), None)
+        found: dict[Rented, _Seen] = {}
+        moved = moved_of(search)
+        for candidate in ranking.alike(first) if first is not None else ():
+            place = candidate.stand.place
+            if candidate.is_home or place not in self._ground.past.tracks:
+                continue
+            fit = search.attempt(candidate)
+            if not isinstance(fit, Fit) and fit.reason not in AWAY:
+                continue
+            provider, region = hosts_of(candidate.offer)[0]
+            host = Rented(provider, region, place.capacity_type in _FIRM)
+            spot = spot_of(candidate, self._ground, moved, is_up=isinstance(fit, Fit))
+            known = found.setdefault(host, _Seen(spot))
+            if isinstance(fit, Fit):
+                if not known.fits or spot.price < known.spot.price:
+                    known.spot = spot
+                known.fits.append(candidate)
+        return found
+
+    def _lives(self, search: Search, spots: Iterable[Spot]) -> Mapping[str, Hazards]:
+        """How what is held at each place is lost."""
+        studied = tuple({id(s.studied): s.studied for s in spots}.values())
+        step_h = self._snapshot.past.step / timedelta(hours=1)
+        setting = rounded(Setting(step_h, LOOK_H, 1.0, AHEAD_H, AHEAD_H))
+        known = self._learner.knowledge(studied, gang_of(search), setting)
+        return {name: life.up for name, life in known.lives.items()}
+
+    def _asked(self, owner: Job, search: Search, needed: int, seen: Iterable[_Seen]) -> Service:
+        sla, facts = search.case.sla, self._snapshot.facts.get(owner.ref.uid)
+        start = max([LOOK_H, *(one.spot.start for one in seen)])
+        target = sla.availability_target if sla is not None else None
+        return Service(
+            needed,
+            start_h=start,
+            until_next_h=start,
+            promised=None if target is None else float(target),
+            elapsed_h=facts.served_h if facts else 0.0,
+            missed_h=facts.missed_h if facts else 0.0,
+        )
+
+
+_FIRM = (CapacityType.RESERVED.value, CapacityType.ON_DEMAND.value)
+
+
+def _is_served(job: Job) -> bool:
+    return job.workload is Workload.INFERENCE and not job.is_held
+
+
+def _host(host: Rented, one: Spot, lives: Mapping[str, Hazards], held: int) -> Host:
+    """As `core/serving` sees it. Hours, USD per hour of one copy."""
+    up = lives[one.place.label]
+    age = one.option.age
+    lasts = up.life(age, AHEAD_H)
+    is_firm = host.is_firm and lasts >= FIRM_LIFE_H
+    span = max(LOOK_H, one.start)
+    return Host(
+        host.label,
+        one.price,
+        is_up=one.option.is_up or held > 0,
+        is_reliable=is_firm,
+        loss=0.0 if is_firm else 1.0 - up.survival(age, span),
+        life_h=max(span, lasts),
+        held=held,
+    )
+
+
+def _told(found: Spread, service: Service, spares: int) -> str:
+    """Why so many, for a person."""
+    where = ", ".join(f"{count} at {name}" for name, count in sorted(found.copies.items()))
+    told = f"{service.needed} needed and {spares} to spare: {where}, "
+    told += f"{usd(Decimal(str(round(found.usd_per_hour, 4))))} USD/h; expected to be short "
+    return told + f"{found.short:.3%} of the time, {service.allowed:.3%} may be planned with"

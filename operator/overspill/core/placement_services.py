@@ -117,17 +117,28 @@ class Services:
         self._leases: dict[str, list[Lease]] = defaultdict(list)
         self._known: dict[str, Arrangement | None] = {}
         self._moving: set[str] = set()
+        """Services of which a copy is changing its place."""
+        self._held_by: set[str] = set()
         for lease in snapshot.leases if self._is_ready else ():
             job = self._jobs.get(lease.job.uid)
             if job is not None and lease.state in WANTED_STATES and _is_served(job):
-                self._leases[job.owner_uid or job.ref.uid].append(lease)
+                self._count(job, lease)
+
+    def _count(self, job: Job, lease: Lease) -> None:
+        service = job.owner_uid or job.ref.uid
+        if job.ref.uid in self._held_by:
+            self._moving.add(service)
+        self._held_by.add(job.ref.uid)
+        self._leases[service].append(lease)
 
     def owner(self, job: Job, sla: SlaClass | None) -> Job | None:
         """Copy 0 of a service that is arranged here; None: it is none, or nothing is known yet."""
         if not self._is_ready or not _is_served(job) or sla is None or not sla.chooses_spares:
             return None
         owner = self._jobs.get(job.owner_uid or job.ref.uid)
-        return owner if owner is not None and owner.replicas > 0 else None
+        if owner is None or len(owner.capacity_types) > 1:  # its own order is its word
+            return None
+        return owner if owner.replicas > 0 else None
 
     def arranged(self, search: Search, ranking: Ranking) -> Arrangement | None:
         """The arrangement of the service that the job is a copy of."""
@@ -159,9 +170,7 @@ class Services:
 
     def is_settled(self, job: Job) -> bool:
         """Whether no copy of the service is changing its place."""
-        uid = job.owner_uid or job.ref.uid
-        counts = Counter(lease.job.uid for lease in self._leases[uid])
-        return uid not in self._moving and all(count == 1 for count in counts.values())
+        return (job.owner_uid or job.ref.uid) not in self._moving
 
     def note_move(self, job: Job) -> None:
         """A copy will change its place; the others stay until it has."""

@@ -36,14 +36,17 @@ class SlaClass:
     """As last written; nothing is decided on it."""
 
     @property
-    def chooses_spares(self) -> bool:
-        """Whether the operator says how many copies of a service are to spare."""
-        return self.spare_replicas is None and self.availability_target is not None
-
-    @property
     def promises_nothing(self) -> bool:
         """No availability, and a priority below that of a class that says nothing: besteffort."""
         return self.availability_target is None and self.priority < 0
+
+    @property
+    def chooses_spares(self) -> bool:
+        """Whether the operator says how many copies of a service are to spare, and where all
+        stand: as the promise asks, or without one where it is cheapest.
+        """
+        is_weighed = self.availability_target is not None or self.promises_nothing
+        return self.spare_replicas is None and is_weighed
 
 
 @dataclass(frozen=True, slots=True)

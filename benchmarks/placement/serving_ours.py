@@ -2,7 +2,7 @@
 
 Nothing is decided here. Copies are GPUJobs of their own as `engine/copies` makes them: the service
 has `replicas` and the spares that placement chose, the highest numbers go first, and a copy that
-moves is up at its old place until the new one serves. Called by `serving_sim`.
+moves is up at its old place until the new one serves. Called by `serving`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from benchmarks.placement.serving_input import ON_DEMAND_USD, TICK_S, Zone
+from benchmarks.placement.serving_sim import FIRM, START_S, State
 from overspill.core.copies import Spares, chosen, copies_wanted
 from overspill.core.decision import Action, Decision
 from overspill.core.job import Job
@@ -28,13 +28,9 @@ from overspill.core.snapshot import JobFacts, ProviderAccount, Snapshot
 from overspill.core.vocabulary import CapacityType, LeaseState, ProviderType, TrustTier, Workload
 from overspill.core.workload import LeaseRequest
 
-if TYPE_CHECKING:
-    from benchmarks.placement.serving_sim import State
-
 BEGAN = datetime(1970, 1, 1, tzinfo=UTC)
 STEP = timedelta(seconds=TICK_S)
-START = timedelta(seconds=180)
-FIRM = "on demand"
+START = timedelta(seconds=START_S)
 RICH = Decimal(1_000_000)
 ROOM = 1000
 """GPUs that a zone which is up has for whoever asks."""
@@ -58,12 +54,19 @@ class Fleet:
 
     where: dict[int, str] = field(default_factory=dict)
     left: dict[int, str] = field(default_factory=dict)
+    fresh: set[int] = field(default_factory=set)
+    """Those that do not serve yet."""
     spares: Spares | None = None
 
     def lose(self, up: set[str]) -> None:
         """What stood in a zone that is down is gone; what moved has arrived."""
         self.where = {k: zone for k, zone in self.where.items() if zone in up}
-        self.left = {}
+        self.left, self.fresh = {}, set()
+
+    def keep(self, wanted: int) -> None:
+        """The highest numbers are suspended."""
+        self.where = {k: zone for k, zone in self.where.items() if k < wanted}
+        self.left = {k: zone for k, zone in self.left.items() if k < wanted}
 
     def counts(self) -> Mapping[str, int]:
         """Copies per place, those included that are about to be left."""
@@ -92,10 +95,7 @@ class Planned:
     def _round(self, state: State) -> None:
         """One plan, and what follows from it."""
         fleet, now = self.fleet, BEGAN + state.tick * STEP
-        snapshot = self._snapshot(state)
-        wanted = len(snapshot.jobs)
-        fleet.where = {k: zone for k, zone in fleet.where.items() if k < wanted}
-        for number, decision in enumerate(plan(snapshot, now)):
+        for number, decision in enumerate(plan(self._snapshot(state), now)):
             if decision.spares is not None:
                 fleet.spares = chosen(fleet.spares, decision.spares, decision.spares_told, now)
             self._follow(number, decision)
@@ -106,11 +106,13 @@ class Planned:
         if decision.action is Action.MOVE:
             self.fleet.left[number] = self.fleet.where[number]
         self.fleet.where[number] = decision.offer.provider
+        self.fleet.fresh.add(number)
 
     def _snapshot(self, state: State) -> Snapshot:
         klass, spares = _class(self.promised), self.fleet.spares
         service = replace(SERVICE, replicas=state.needed)
         wanted = copies_wanted(service, klass, spares.count if spares else None)
+        self.fleet.keep(wanted)
         jobs = tuple(replace(service, **_copy(k)) if k else service for k in range(wanted))
         offers = {
             z.name: _offer(z.name, z.price[state.tick], is_up=state.up(z)) for z in state.zones
@@ -122,10 +124,11 @@ class Planned:
             missed_h=state.missed_s / 3600,
             spares=spares.count if spares else None,
         )
-        held = ((jobs[k], offers[zone]) for k, zone in self.fleet.where.items() if k < wanted)
+        held = [(jobs[k], zone, k in self.fleet.fresh) for k, zone in self.fleet.where.items()]
+        held += [(jobs[k], zone, False) for k, zone in self.fleet.left.items()]
         return Snapshot(
             jobs=jobs,
-            leases=tuple(_lease(job, offer, now) for job, offer in held),
+            leases=tuple(_lease(j, offers[zone], now, is_new=new) for j, zone, new in held),
             offers=tuple(offers.values()),
             accounts=_accounts(tuple(offers)),
             classes={klass.name: klass},
@@ -181,7 +184,8 @@ def _offer(name: str, usd: float, *, is_up: bool) -> Offer:
     )
 
 
-def _lease(job: Job, offer: Offer, now: datetime) -> Lease:
+def _lease(job: Job, offer: Offer, now: datetime, *, is_new: bool) -> Lease:
+    began = None if is_new else now - timedelta(days=1)
     price = offer.price_per_gpu_hour
     return Lease(
         name=f"gl-{job.ref.name}",
@@ -198,8 +202,8 @@ def _lease(job: Job, offer: Offer, now: datetime) -> Lease:
         max_total_usd=Decimal(1000),
         hard_deadline=now + timedelta(days=366),
         created_at=now - timedelta(days=1),
-        state=LeaseState.ACTIVE,
-        active_since=now - timedelta(days=1),
+        state=LeaseState.OPENING if is_new else LeaseState.ACTIVE,
+        active_since=began,
         price_usd_per_hour=price,
     )
 

@@ -3,20 +3,16 @@
 At the start of a tick lost copies are seen and the policy says how many it wants where; new ones
 are ready after `START_S`, billed from the start. A tick's time with fewer ready copies than needed
 is unavailable, to the second. What demand adds counts as needed once a copy could have started.
+Ours is in `serving_ours`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Protocol
 
-from benchmarks.placement.history import past
 from benchmarks.placement.serving_input import ON_DEMAND_USD, TICK_S, Window, Zone
-from overspill.core.policy_knowledge import UP_PRIOR
-from overspill.core.policy_lifetime import Hazards, learn
-from overspill.core.serving import Host, Service, spread
 
 START_S = 180
 FIRM = "on demand"
@@ -153,49 +149,3 @@ class SpotHedge:
 
     def _price(self, state: State, name: str) -> float:
         return next(z.price[state.tick] for z in state.zones if z.name == name)
-
-
-@dataclass
-class Overspill:
-    """The operator's own function, told what was promised and what was attained so far."""
-
-    promised: float | None
-    name: str = "overspill"
-
-    def wanted(self, state: State) -> Mapping[str, int]:
-        """Asks `overspill.core.serving`."""
-        firm = Host(
-            FIRM,
-            ON_DEMAND_USD,
-            is_reliable=True,
-            ready=state.ready(FIRM),
-            held=state.held(FIRM),
-        )
-        service = Service(
-            needed=state.needed,
-            start_h=START_S / 3600,
-            until_next_h=TICK_S / 3600,
-            promised=self.promised,
-            elapsed_h=state.elapsed_s / 3600,
-            missed_h=state.missed_s / 3600,
-        )
-        return spread([firm, *(self._host(state, z) for z in state.zones)], service).copies
-
-    def _host(self, state: State, zone: Zone) -> Host:
-        age = past(zone.up, TICK_S).age(state.tick)
-        hazards = _hazards(zone.up, state.tick - state.tick % (3600 // TICK_S))
-        return Host(
-            zone.name,
-            zone.price[state.tick],
-            is_up=state.up(zone),
-            loss=1 - hazards.survival(age, TICK_S / 3600),
-            life_h=max(TICK_S / 3600, hazards.life(age, 24.0)),
-            ready=state.ready(zone.name),
-            held=state.held(zone.name),
-        )
-
-
-@lru_cache(maxsize=4096)
-def _hazards(up: tuple[bool, ...], tick: int) -> Hazards:
-    """A week of the zone's past."""
-    return learn(past(up, TICK_S).runs(tick, 168.0, up=True), UP_PRIOR, 0.5)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from benchmarks.placement.serving_input import ON_DEMAND_USD, TICK_S, Window, Zone
+from benchmarks.placement.serving_ours import Planned
 from benchmarks.placement.serving_sim import (
     FIRM,
     START_S,
     OnDemand,
-    Overspill,
     SpotHedge,
     State,
     run,
@@ -57,10 +57,27 @@ def test_spothedge_avoids_a_zone_that_was_lost_until_it_serves_again() -> None:
 
 
 def test_ours_keeps_its_promise_where_a_zone_blinks() -> None:
-    blinking = "#" * 300 + ("#" * 30 + "." * 5) * 12 + "#" * 900
+    blinking = "#" * 300 + ("#" * 30 + "." * 5) * 12
     zones = [zone(n, "#" * len(blinking), 1.1) for n in "bc"] + [zone("a", blinking)]
-    window = Window("app", 300, (6,) * 1300)  # of three days, a single loss may be borne
-    strict = run(window, zones, Overspill(0.999))
-    plain = run(window, zones, Overspill(None))
+    window = Window("app", 300, (6,) * 400)
+    strict = run(window, zones, Planned(0.999))
+    plain = run(window, zones, Planned(None))
     assert strict.missed_s <= 0.001 * strict.elapsed_s
-    assert plain.usd < strict.usd < 6 * ON_DEMAND_USD * 1300 * TICK_S / 3600
+    assert plain.usd < strict.usd < 6 * ON_DEMAND_USD * 400 * TICK_S / 3600
+
+
+def test_who_moves_is_up_where_it_was_until_the_new_copy_serves() -> None:
+    zones, ours = [zone("a", "#" * 200)], Planned(0.99)
+    ours.fleet.where = dict.fromkeys(range(4), FIRM)
+    state = State(zones, 120, 4)
+    first = ours.wanted(state)
+    assert (first["a"], first[FIRM]) == (1, 4), "one at a time, the old one stays"
+    state.tick += 1
+    second = ours.wanted(state)
+    assert (second["a"], second[FIRM]) == (2, 3)
+
+
+def test_a_zone_that_is_down_takes_its_copies_with_it() -> None:
+    zones, ours = [zone("a", "##."), zone("b", "###")], Planned(None)
+    ours.fleet.where = {0: "a", 1: "b"}
+    assert ours.wanted(State(zones, 2, 2)) == {"b": 2}

@@ -22,7 +22,6 @@ SHIPPED: Mapping[str, SlaClass] = {
         availability_target=Decimal("0.999"),
         burst_after=timedelta(seconds=60),
         failover_within=timedelta(seconds=120),
-        spare_replicas=1,
         failback_policy=FailbackPolicy.ON_CHECKPOINT,
         failback_min_saving_percent=20,
         failback_cooldown=timedelta(hours=1),

@@ -141,3 +141,15 @@ def test_short_commands_leave_nothing_behind(machine: Machine) -> None:
         # Ends only when the last process that holds the output is gone.
         output, _ = machine.start("echo done").communicate(timeout=20)
         assert output == b"done\n"
+
+
+@pytest.mark.parametrize("shell", ["dash", "busybox"])
+def test_with_curl_the_next_report_tells_how_long_it_took_to_connect(
+    machine_with: Callable[[str, str | None], Machine], endpoint: Endpoint, shell: str
+) -> None:
+    machine = machine_with(shell, "curl")
+    assert machine.start("exit 3").wait(20) == 3
+    assert "trip" not in endpoint.last("hello")
+    last = endpoint.last("exited")
+    lookup, connect = (float(part) for part in last["trip"].split(","))
+    assert 0 <= lookup < connect < 20

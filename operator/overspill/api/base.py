@@ -16,7 +16,20 @@ from overspill.api.rules import Rule
 
 ACRONYMS = {
     word.lower(): word
-    for word in ("CPU", "GPU", "GiB", "ID", "MTBF", "SLA", "UID", "URI", "URIs", "URL", "USD")
+    for word in (
+        "CPU",
+        "GPU",
+        "GiB",
+        "ID",
+        "MTBF",
+        "RTT",
+        "SLA",
+        "UID",
+        "URI",
+        "URIs",
+        "URL",
+        "USD",
+    )
 }
 
 

@@ -173,6 +173,11 @@ class Placement(ApiModel):
     """Only these GPUProviders; empty: all."""
     regions: Annotated[list[RegionName], Field(max_length=32), SET] = Field(default_factory=list)
     """Only these regions, or places below them (eu also allows eu-west); empty: all."""
+    max_rtt_millis: Annotated[int, Field(ge=1, le=60_000)] | None = None
+    """No place whose round trip to this cluster is measured to be longer than this. Measured where
+    something of yours runs, from there to the operator's report URL; what was never measured is
+    allowed. A service that turns out to run too far away moves where it can.
+    """
     capacity_types: Annotated[list[CapacityType], Field(max_length=5), SET] = Field(
         default_factory=list
     )

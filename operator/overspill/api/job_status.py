@@ -52,6 +52,8 @@ class PlacementStatus(ApiModel):
     """The region of the place."""
     capacity_type: CapacityType | None = None
     """How firmly the place is ours."""
+    rtt_millis: Count | None = None
+    """The round trip from there to this cluster as its runner measured it, the shortest so far."""
 
 
 class CostLine(ApiModel):

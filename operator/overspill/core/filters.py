@@ -6,7 +6,7 @@ fails several questions the earliest is told. What depends on free capacity, mon
 not decided here but in `placement`. Called by `placement_ranking` alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
@@ -57,6 +57,8 @@ class Needs(NamedTuple):
     tied_home: Refusal | None = None
     """Why the job may not leave the cluster; None: it may."""
     secret_tiers: frozenset[TrustTier] | None = None
+    max_rtt_ms: int | None = None
+    """How far away the place may be by its measured round trip."""
     beside: Beside = NOTHING_BESIDE
     """What is rented beside the GPUs; no question of the chain, but part of some prices."""
 
@@ -81,6 +83,8 @@ class Market:
     node_hours: Decimal = Decimal(0)
     losses: int = 0
     """What became of our own leases there."""
+    rtt_ms: Mapping[str, float] = field(default_factory=dict)
+    """Measured round trips to this cluster by region."""
 
     @property
     def is_home(self) -> bool:
@@ -104,6 +108,7 @@ def needs_of(job: Job, sla: SlaClass, facts: JobFacts) -> Needs:
         may_stay=job.burst is not Burst.ONLY,
         tied_home=_tie(job, facts),
         secret_tiers=facts.secret_tiers,
+        max_rtt_ms=job.max_rtt_ms,
         beside=facts.beside,
     )
 
@@ -227,6 +232,15 @@ def is_in_region(region: str, wanted: str) -> bool:
     return region == wanted or region.startswith(f"{wanted}-")
 
 
+def distance(needs: Needs, offer: Offer, market: Market) -> Refusal | None:
+    """Why a place is too far away. What was never measured is not: it is, once it is used."""
+    most, measured = needs.max_rtt_ms, market.rtt_ms.get(offer.region)
+    if most is None or market.is_home or measured is None or measured <= most:
+        return None
+    told = f"{measured:.0f} ms away by its measured round trip, the job allows {most} ms"
+    return Refusal(Reason.TOO_FAR, told)
+
+
 def _capacity(needs: Needs, offer: Offer, _m: Market) -> Refusal | None:
     if offer.capacity_type in needs.capacity_types:
         return None
@@ -284,6 +298,7 @@ _CHAIN: tuple[Question, ...] = (
     _side,
     _provider,
     _region,
+    distance,
     _capacity,
     _secrets,
     _reliability,

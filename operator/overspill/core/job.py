@@ -81,6 +81,7 @@ class Job:
     burst_after: timedelta | None = None
     providers: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
+    max_rtt_ms: int | None = None
     capacity_types: tuple[CapacityType, ...] = ()
     data_class: DataClass = DataClass.INTERNAL
     min_verification: VerificationMode = VerificationMode.NONE

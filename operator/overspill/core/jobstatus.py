@@ -144,7 +144,10 @@ def _placement(facts: Facts, lease: Lease | None) -> Any:
     if lease is None and facts.leases and facts.job.status.get("placement"):
         ended = outcome(facts.job, facts.leases) is not None or facts.job.is_finished
         return facts.job.status["placement"] if ended else None
-    return place_document(lease) if lease else None
+    if lease is None:
+        return None
+    trips = [r.rtt_ms for r in facts.told if r.lease == lease.name and r.rtt_ms is not None]
+    return {**place_document(lease), **({"rttMillis": round(min(trips))} if trips else {})}
 
 
 def _sla(facts: Facts, conditions: list[dict[str, Any]], end: Outcome | None, now: datetime) -> Any:
@@ -412,6 +415,8 @@ def _stable(document: Mapping[str, Any]) -> dict[str, Any]:
         {k: v for k, v in a.items() if k not in ("costUSD", "checkpointURI", "checkpointStep")}
         for a in document.get("attempts") or []
     ]
+    place = kept.get("placement") or {}
+    kept["placement"] = {k: v for k, v in place.items() if k != "rttMillis"}
     copies = kept.get("copies") or {}
     kept["copies"] = {k: v for k, v in copies.items() if k != "spentUSD"}
     kept["conditions"] = sorted(

@@ -79,5 +79,7 @@ class Report:
     checkpoint_at: datetime | None = None
     progress_percent: int | None = None
     gpus: tuple[GpuEvidence, ...] = field(default=())
+    rtt_ms: float | None = None
+    """The shortest round trip so far from the place to where it reports; None: not measured."""
     has_stopped: bool = False
     """The command ended because it was told to (stop, deadline, the place's signal): no outcome."""

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from overspill.core.decision import Action, Decision
-from overspill.core.filters import Refusal, needs_of
+from overspill.core.filters import Refusal, distance, needs_of
 from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.offer import NOTHING_BESIDE, Beside
@@ -281,9 +281,15 @@ class _Plan:
             return case.decide(Action.WAIT, Reason.MAKES_ROOM, leaves, from_lease=lease.name)
         if case.overlaps or lease.is_home or lease.provider in self._home:
             return _stay(case, lease, Reason.RUNNING_WELL, f"runs at {lease.offer.place}")
+        return self._rents(case, lease)
+
+    def _rents(self, case: Case, lease: Lease) -> Decision:
+        """What becomes of a job that runs outside."""
         search = self._search(case)
         field = self._ranker.field(search.needs)
         ranking = self._ranker.ranking(field, search.terms, search.max_loss)
+        if (nearer := self._nearer(search, ranking, lease)) is not None:
+            return nearer
         why = kept_outside(case, lease, self._snapshot.stop_failover)
         advice = None
         if self._advisor.is_asked(search):
@@ -299,6 +305,20 @@ class _Plan:
             moved = self._copies.rearranged(search, ranking, lease)
             return moved or _stay(case, lease, Reason.RUNNING_WELL, told)
         return self._move_if_it_pays(search, lease, fit)
+
+    def _nearer(self, search: Search, ranking: Ranking, lease: Lease) -> Decision | None:
+        """Another place for what turned out to run too far away, whatever that saves."""
+        market = self._ranker.market(lease.provider)
+        why = distance(search.needs, lease.offer, market)
+        if why is None or immovable(search.case, self._snapshot.stop_failover) is not None:
+            return None
+        for candidate in ranking:
+            search.allowance = allowance_to_move(search.case, lease, candidate)
+            found = search.attempt(candidate)
+            if isinstance(found, Fit):
+                placed = self._taker.placed(search, found)
+                return _moved(placed, lease, why.reason, f"{why.message}: {placed.message}")
+        return _stay(search.case, lease, why.reason, _runs(lease, why.message))
 
     def _search(self, case: Case) -> Search:
         """For a job that runs."""

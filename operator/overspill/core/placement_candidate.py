@@ -36,8 +36,8 @@ from overspill.core.vocabulary import CapacityType
 Preference = tuple[int, int, bool]
 """Capacity type, model, fabric: what goes before the price."""
 
-Tail = tuple[bool, str, str]
-"""What parts places of one price: home first, then by name."""
+Tail = tuple[bool, float, str, str]
+"""What parts places of one price: home first, a service's nearest, then by name."""
 
 FARTHEST = 20.0
 """exp() is cut here, as in `pricing`."""
@@ -177,7 +177,7 @@ def stand_of(place: Pool | Rented, market: Market, needs: Needs) -> Stand:
         needs.num_nodes * (timedelta(hours=1) / mtbf) if mtbf and is_mortal else 0.0,
         float(egress_usd_per_gib(offer, market)),
         offer.min_billable / timedelta(hours=1),
-        (pool is None, offer.provider, offer.offer_id),
+        (pool is None, _distance(offer, market, needs), offer.provider, offer.offer_id),
         place_of(offer, is_home=pool is not None),
         len(pool.nodes) if pool else 1,
         needs.gpu.count,
@@ -332,6 +332,11 @@ def _is_limited(market: Market) -> bool:
         return False
     limits = (account.max_leases, account.max_hourly_usd, account.max_exposure_usd)
     return any(limit is not None for limit in limits)
+
+
+def _distance(offer: Offer, market: Market, needs: Needs) -> float:
+    """Milliseconds, where it matters; who was never measured comes last."""
+    return 0.0 if needs.is_batch else market.rtt_ms.get(offer.region, inf)
 
 
 def _preference(offer: Offer, needs: Needs) -> Preference:

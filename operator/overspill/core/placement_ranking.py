@@ -300,7 +300,8 @@ def _market(snapshot: Snapshot, name: str, account: ProviderAccount) -> Market:
     node_hours, losses = losses_of(snapshot.past.lives, name)
     health = snapshot.health.get(name, ProviderHealth())
     needs_url = name in snapshot.report_url_missing
-    return Market(account, health, needs_url, Decimal(f"{node_hours:.3f}"), losses)
+    rtt_ms = {region: ms for (provider, region), ms in snapshot.rtt_ms.items() if provider == name}
+    return Market(account, health, needs_url, Decimal(f"{node_hours:.3f}"), losses, rtt_ms)
 
 
 def _silent(

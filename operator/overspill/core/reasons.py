@@ -69,6 +69,7 @@ class Reason(StrEnum):
     NODE_TOO_SMALL = "NodeTooSmall"
     GANG_WOULD_SPLIT = "GangWouldSplit"
     REGION_NOT_ALLOWED = "RegionNotAllowed"
+    TOO_FAR = "TooFar"
     PROVIDER_NOT_ALLOWED = "ProviderNotAllowed"
     CAPACITY_TYPE_NOT_ALLOWED = "CapacityTypeNotAllowed"
     TRUST_TIER_TOO_LOW = "TrustTierTooLow"

@@ -131,5 +131,7 @@ class Snapshot:
     """Not empty: many things look lost at once; nothing moves until a person or time clears it."""
     report_url_missing: frozenset[str] = frozenset()
     """Accounts whose market restarts what exits, while no report URL is known: no batch there."""
+    rtt_ms: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """Measured round trips to this cluster by (provider, region)."""
     past: Past = field(default_factory=Past)
     """What was seen of every place before; empty: nothing is predicted."""

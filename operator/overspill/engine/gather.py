@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from statistics import median_low
 
 from overspill.core.availability import WINDOW
 from overspill.core.job import Job
@@ -52,6 +53,7 @@ async def snapshot(engine: Engine) -> Snapshot:
         reference_usd_per_gpu_hour=reference(engine, view),
         stop_failover=_stop(engine),
         report_url_missing=_without_reports(engine),
+        rtt_ms=_round_trips(engine, view),
         past=_past(engine, offers, view),
     )
 
@@ -62,6 +64,17 @@ def _past(engine: Engine, offers: Sequence[Offer], view: View) -> Past:
     memory = engine.memory
     memory.past = look(memory.past, offers, view.leases.values(), home, engine.clock.now())
     return memory.past
+
+
+def _round_trips(engine: Engine, view: View) -> Mapping[tuple[str, str], float]:
+    """What runs now tells; of where nothing runs any more what was measured last is kept."""
+    found: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    for lease in view.leases.values():
+        report = engine.reports.latest(lease.name)
+        if report is not None and report.rtt_ms is not None and not lease.is_home:
+            found[lease.provider, lease.offer.region].append(report.rtt_ms)
+    engine.memory.rtt_ms |= {where: median_low(trips) for where, trips in found.items()}
+    return dict(engine.memory.rtt_ms)
 
 
 def _is_open(job: Job, leases: Sequence[Lease]) -> bool:

@@ -95,6 +95,8 @@ class Memory:
     """What we last wrote into a job's status: see `engine/giveway`."""
     explained: set[str] = field(default_factory=set)
     """Jobs whose status was found to say what led to their place, though we never decided it."""
+    rtt_ms: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Round trips to this cluster by (provider, region), as runners measured them last."""
     spares: dict[str, Spares] = field(default_factory=dict)
     """Of services, by the uid of copy 0: the spare copies that placement chose."""
     excluded: dict[tuple[str, str, str], float] = field(default_factory=dict)

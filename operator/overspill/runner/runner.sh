@@ -31,10 +31,13 @@ post() { # BODY: prints the answer; fails when none came. 409 means: this attemp
   case $client in
     curl)
       said=$(printf 'header = "Authorization: Bearer %s"\n' "$token" |
-        $limit curl -sS -m 15 -K - -w ' %{http_code}' --data-binary "$1" "$url" 2>/dev/null) || return 1
-      case $said in
-        *' 200') printf '%s\n' "${said% 200}" ;;
-        *' 409') echo hold ;;
+        $limit curl -sS -m 15 -K - -w ' %{time_namelookup},%{time_connect} %{http_code}' \
+          --data-binary "$1" "$url" 2>/dev/null) || return 1
+      http=${said##* } said=${said% *}
+      { printf '%s\n' "${said##* }" >"$drop/.trip"; } 2>/dev/null # told with the next report
+      case $http in
+        200) printf '%s\n' "${said% *}" ;;
+        409) echo hold ;;
         *) return 1 ;;
       esac
       ;;
@@ -64,7 +67,9 @@ report() { # EVENT [EXIT_CODE]: one report with all that is known; prints the an
   body="$body${uri:+&checkpoint_uri=$(coded "$uri")}${step:+&checkpoint_step=$(coded "$step")}"
   percent=''
   [ ! -r "$drop/progress" ] || read -r percent <"$drop/progress" || :
-  post "$body${percent:+&progress=$(coded "$percent")}$gpus"
+  trip=''
+  [ ! -r "$drop/.trip" ] || read -r trip <"$drop/.trip" || :
+  post "$body${percent:+&progress=$(coded "$percent")}${trip:+&trip=$trip}$gpus"
 }
 
 signal() { # NAME: to the command and everything it started

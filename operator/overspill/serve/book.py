@@ -56,6 +56,7 @@ class Told:
     checkpoint_step: int | None = None
     progress_percent: int | None = None
     gpus: tuple[GpuEvidence, ...] = ()
+    rtt_ms: float | None = None
 
 
 @dataclass(slots=True)
@@ -181,6 +182,7 @@ class ReportBook:
             has_stopped=(known.has_stopped or told.event is Event.STOPPED)
             and told.event is not Event.HELLO,
             gpus=told.gpus or known.gpus,
+            rtt_ms=_shorter(known.rtt_ms, told.rtt_ms),
         )
         if told.event is Event.EXITED and known.exit_code is None:
             report = replace(report, exit_code=told.exit_code)
@@ -203,3 +205,9 @@ class ReportBook:
             checkpoint_step=told.checkpoint_step,
             checkpoint_at=self.clock.now(),
         )
+
+
+def _shorter(known: float | None, told: float | None) -> float | None:
+    """What is in the way now and then only ever makes a round trip longer."""
+    both = [trip for trip in (known, told) if trip is not None]
+    return min(both, default=None)

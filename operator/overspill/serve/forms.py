@@ -1,5 +1,6 @@
 """Reads the form of a report and bounds everything in it. Called by `reports`."""
 
+import re
 from urllib.parse import parse_qsl
 
 from overspill.core.observation import GpuEvidence
@@ -9,6 +10,8 @@ MAX_FIELDS = 96
 MAX_GPUS = 64
 MAX_TEXT = 2048
 MAX_NUMBER = 2**63 - 1
+MAX_TRIP_MS = 60_000
+_TRIP = re.compile(r"([0-9]{1,3}\.[0-9]{1,9}),([0-9]{1,3}\.[0-9]{1,9})")
 
 
 class BadForm(ValueError):  # noqa: N818  (says what it is, like the others of this house)
@@ -30,6 +33,7 @@ def read_form(body: bytes) -> Told:
         checkpoint_uri=_text(fields, "checkpoint_uri"),
         checkpoint_step=_number(fields, "checkpoint_step", 0, MAX_NUMBER),
         progress_percent=_number(fields, "progress", 0, 100),
+        rtt_ms=_trip(fields.get("trip", "")),
         gpus=tuple(_gpu(text) for name, text in pairs if name == "gpu")[:MAX_GPUS],
     )
 
@@ -59,6 +63,17 @@ def _number(fields: dict[str, str], name: str, low: int, high: int) -> int | Non
     if not (text.isascii() and text.isdigit() and len(text) < 20 and low <= int(text) <= high):
         raise BadForm(f"{name} is not a whole number from {low} to {high}")
     return int(text)
+
+
+def _trip(text: str) -> float | None:
+    """Milliseconds of a round trip, from curl's seconds until the name was found and until it was
+    connected. None: not told, or nothing one could use."""
+    found = _TRIP.fullmatch(text)
+    if found is None:
+        return None
+    lookup, connect = (float(part) for part in found.groups())
+    taken = (connect - lookup) * 1000
+    return round(taken, 3) if 0 < taken <= MAX_TRIP_MS else None
 
 
 def _gpu(text: str) -> GpuEvidence:

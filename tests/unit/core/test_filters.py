@@ -94,3 +94,21 @@ def test_a_tied_job_says_what_ties_it(job: object, facts: JobFacts, reason: Reas
     assert needs.tied_home is not None
     assert needs.tied_home.reason is reason
     assert refusal(needs, node("n1", 8), INSIDE) is None
+
+
+@pytest.mark.parametrize(
+    ("market", "is_refused"),
+    [
+        pytest.param(Market(AKASH, rtt_ms={"us-west": 84.4}), True, id="farther than allowed"),
+        pytest.param(Market(AKASH, rtt_ms={"us-west": 50.0}), False, id="just as far"),
+        pytest.param(Market(AKASH, rtt_ms={"eu": 84.4}), False, id="never measured there"),
+        pytest.param(Market(HOME, rtt_ms={"us-west": 84.4}), False, id="home"),
+    ],
+)
+def test_what_is_measured_to_be_too_far_away_is_refused(market: Market, is_refused: bool) -> None:
+    needs = needs_of(make_job(max_rtt_ms=50), STANDARD, JobFacts())
+    found = refusal(needs, rent(), market)
+    assert (found is not None) is is_refused
+    if found is not None:
+        assert found.reason is Reason.TOO_FAR
+        assert "84 ms away by its measured round trip, the job allows 50 ms" in found.message

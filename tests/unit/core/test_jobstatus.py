@@ -180,6 +180,16 @@ def test_news_are_worth_a_write(case: str) -> None:
     assert differs(status_document(before, NOW), status_document(after, NOW))
 
 
+def test_a_round_trip_is_told_and_worth_no_write_of_its_own() -> None:
+    near = Report("gl-train-1", 1, 0.0, NOW, has_started=True, rtt_ms=12.4)
+    facts = Facts(JOB, (rented(),), None, RUNNING, reports=(near,))
+    first = status_document(facts, NOW)
+    assert first["placement"]["rttMillis"] == 12
+    later = status_document(replace(facts, reports=(replace(near, rtt_ms=9.0),)), NOW)
+    assert not differs(first, later)
+    assert "rttMillis" not in status_document(replace(facts, reports=()), NOW)["placement"]
+
+
 def test_a_durable_checkpoint_is_worth_a_write() -> None:
     at = NOW + timedelta(minutes=1)
     report = Report("gl-train-1", 1, 0.0, at, True, checkpoint_uri="s3://b/1", checkpoint_step=7)

@@ -190,3 +190,12 @@ def test_fences_of_closed_leases_are_bounded(
 
     assert book.receive(Told("a", 1, Event.HEARTBEAT)) == "run", "the oldest was dropped"
     assert book.receive(Told("c", 1, Event.HELLO)) == "hold"
+
+
+def test_of_round_trips_the_shortest_is_kept(book: ReportBook) -> None:
+    book.permit_start(LEASE, "")
+    for trip in (None, 80.0, 84.5, None, 90.0):
+        book.receive(Told(LEASE, 1, Event.HEARTBEAT, rtt_ms=trip))
+    report = book.latest(LEASE)
+    assert report is not None
+    assert report.rtt_ms == 80.0

@@ -88,3 +88,21 @@ def test_rubbish_in_fields_is_refused_or_in_bounds(fields: dict[str, str]) -> No
         return
     assert told.exit_code is None or 0 <= told.exit_code <= 255
     assert told.progress_percent is None or 0 <= told.progress_percent <= 100
+
+
+@pytest.mark.parametrize(
+    ("trip", "rtt_ms"),
+    [
+        ("0.000021,0.084521", 84.5),
+        ("0.004,0.004", None),
+        ("0.2,0.1", None),
+        ("0.0,999.0", None),
+        ("1e3,2", None),
+        ("", None),
+    ],
+)
+def test_a_round_trip_is_what_it_took_to_connect_once_the_name_was_known(
+    trip: str, rtt_ms: float | None
+) -> None:
+    found = read_form(urlencode({**LEAST, "trip": trip}).encode())
+    assert found == Told("gl-1", 2, Event.HEARTBEAT, rtt_ms=rtt_ms)

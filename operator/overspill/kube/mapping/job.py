@@ -140,6 +140,7 @@ def _placement(spec: Fields) -> dict[str, Any]:
         "burst_after": placement.seconds("burstAfterSeconds"),
         "providers": placement.texts("providers"),
         "regions": placement.texts("regions"),
+        "max_rtt_ms": placement.whole("maxRTTMillis"),
         "capacity_types": placement.words("capacityTypes", CapacityType),
         "data_class": placement.word("dataClass", DataClass, DataClass.INTERNAL),
         "min_verification": verified.word(field, VerificationMode, VerificationMode.NONE),

@@ -77,7 +77,7 @@ FULL = Size(
     transitions=5000,
     edit_minutes=12,
     proxy_minutes=45,
-    soak_minutes=10,
+    soak_minutes=5,
 )
 Part = tuple[str, Callable[[], list[Line]]]
 
@@ -161,9 +161,9 @@ def _all_done(parts: Sequence[Part], memory: Memory, only: Sequence[str]) -> lis
         try:
             lines += _done(name, part, memory)
         except Exception as error:  # noqa: BLE001  (one broken part must not hide the others)
-            lines.append(
-                Line(f"part {name}", f"broke: {type(error).__name__}: {error}"[:300], False)
-            )
+            told = f"broke: {type(error).__name__}: {error}"[:300]
+            show(f"{name}: {told}")
+            lines.append(Line(f"part {name}", told, False))
     return lines
 
 

@@ -96,6 +96,7 @@ class _History:
         ended = await self.sim.until(self._is_over, CALM_S, step_s=5)
         if (self.plan.lies.empty_list or self.plan.lies.partial_list) and not await self._keyed():
             await self._compare_by_hand()  # no record at all: the breaker holds and calls a person
+            ended = await self.sim.until(self._is_over, CALM_S, step_s=5)
         # What the market holds beyond its class's assumptions is ended within two sweeps.
         await asyncio.sleep(2 * self.plan.settings["sweep_period_s"] + 10)
         person.cancel()

@@ -126,7 +126,8 @@ class Lane:
             made = without(made, path)
         self.cluster.sent.update(tried.keys())
         is_edited = False
-        if path[0] not in FIXED or self.dice.random() < 0.15:
+        is_another = made.get("workload") != self.spec.get("workload")  # a service's field
+        if not is_another and (path[0] not in FIXED or self.dice.random() < 0.15):
             is_edited = await self._edit(made, tried) or value.word == "invalid"
         if not is_edited:
             await self._recreate(made, tried)

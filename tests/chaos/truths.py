@@ -175,7 +175,9 @@ def _phases(seen: Sight) -> Iterator[str]:
 def _explains_itself(seen: Sight) -> Iterator[str]:
     phase = seen.phase
     decision = seen.status.get("decision") or {}
-    if decision.get("reason") == "SuspendedByUser" and not seen.job["spec"].get("suspend"):
+    spec = seen.job["spec"]
+    is_held = spec.get("suspend") or spec.get("replicas") == 0
+    if decision.get("reason") == "SuspendedByUser" and not is_held:
         yield f"the decision is of an older spec: {decision.get('message')}"
     if phase == "Refused" and not seen.condition("Stalled").get("message"):
         yield "Refused without a sentence in Stalled"

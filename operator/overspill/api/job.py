@@ -39,8 +39,8 @@ SPEC_RULES = (
         "FieldValueRequired",
     ),
     Rule(
-        "self.replicas <= 1 || self.workload == 'Inference'",
-        "only an Inference job has replicas; a gang is sized by numNodes",
+        "self.replicas == 1 || self.workload == 'Inference'",
+        "only an Inference job has replicas; a gang is sized by numNodes, suspend holds a job",
         ".replicas",
     ),
     Rule(

@@ -30,6 +30,7 @@ from overspill.core.workload import LeaseRequest
 
 BEGAN = datetime(1970, 1, 1, tzinfo=UTC)
 STEP = timedelta(seconds=TICK_S)
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
 START = timedelta(seconds=START_S)
 RICH = Decimal(1_000_000)
 ROOM = 1000
@@ -54,6 +55,8 @@ class Fleet:
 
     where: dict[int, str] = field(default_factory=dict)
     left: dict[int, str] = field(default_factory=dict)
+    since: dict[int, int] = field(default_factory=dict)
+    """The tick at which each came to where it stands."""
     fresh: set[int] = field(default_factory=set)
     """Those that do not serve yet."""
     spares: Spares | None = None
@@ -62,6 +65,10 @@ class Fleet:
         """What stood in a zone that is down is gone; what moved has arrived."""
         self.where = {k: zone for k, zone in self.where.items() if zone in up}
         self.left, self.fresh = {}, set()
+
+    def began(self, number: int) -> datetime | None:
+        """Since when it serves; None: it is on its way."""
+        return None if number in self.fresh else BEGAN + self.since.get(number, 0) * STEP
 
     def keep(self, wanted: int) -> None:
         """The highest numbers are suspended."""
@@ -98,15 +105,16 @@ class Planned:
         for number, decision in enumerate(plan(self._snapshot(state), now)):
             if decision.spares is not None:
                 fleet.spares = chosen(fleet.spares, decision.spares, decision.spares_told, now)
-            self._follow(number, decision)
+            self._follow(number, decision, state.tick)
 
-    def _follow(self, number: int, decision: Decision) -> None:
+    def _follow(self, number: int, decision: Decision, tick: int) -> None:
         if decision.offer is None or decision.action not in (Action.PLACE, Action.MOVE):
             return
         if decision.action is Action.MOVE:
             self.fleet.left[number] = self.fleet.where[number]
         self.fleet.where[number] = decision.offer.provider
         self.fleet.fresh.add(number)
+        self.fleet.since[number] = tick
 
     def _snapshot(self, state: State) -> Snapshot:
         klass, spares = _class(self.promised), self.fleet.spares
@@ -118,17 +126,17 @@ class Planned:
             z.name: _offer(z.name, z.price[state.tick], is_up=state.up(z)) for z in state.zones
         }
         offers[FIRM] = _offer(FIRM, ON_DEMAND_USD, is_up=True)
-        now = BEGAN + state.tick * STEP
         facts = JobFacts(
             served_h=state.elapsed_s / 3600,
             missed_h=state.missed_s / 3600,
             spares=spares.count if spares else None,
         )
-        held = [(jobs[k], zone, k in self.fleet.fresh) for k, zone in self.fleet.where.items()]
-        held += [(jobs[k], zone, False) for k, zone in self.fleet.left.items()]
+        fleet = self.fleet
+        held = [_lease(jobs[k], offers[zone], fleet.began(k)) for k, zone in fleet.where.items()]
+        held += [_lease(jobs[k], offers[zone], BEGAN) for k, zone in fleet.left.items()]
         return Snapshot(
             jobs=jobs,
-            leases=tuple(_lease(j, offers[zone], now, is_new=new) for j, zone, new in held),
+            leases=tuple(held),
             offers=tuple(offers.values()),
             accounts=_accounts(tuple(offers)),
             classes={klass.name: klass},
@@ -184,8 +192,8 @@ def _offer(name: str, usd: float, *, is_up: bool) -> Offer:
     )
 
 
-def _lease(job: Job, offer: Offer, now: datetime, *, is_new: bool) -> Lease:
-    began = None if is_new else now - timedelta(days=1)
+def _lease(job: Job, offer: Offer, began: datetime | None) -> Lease:
+    """A lease that serves since then, or (None) is on its way."""
     price = offer.price_per_gpu_hour
     return Lease(
         name=f"gl-{job.ref.name}",
@@ -200,9 +208,9 @@ def _lease(job: Job, offer: Offer, now: datetime, *, is_new: bool) -> Lease:
         request=LeaseRequest(1),
         max_usd_per_hour=price,
         max_total_usd=Decimal(1000),
-        hard_deadline=now + timedelta(days=366),
-        created_at=now - timedelta(days=1),
-        state=LeaseState.OPENING if is_new else LeaseState.ACTIVE,
+        hard_deadline=FAR,
+        created_at=began or BEGAN,
+        state=LeaseState.OPENING if began is None else LeaseState.ACTIVE,
         active_since=began,
         price_usd_per_hour=price,
     )

@@ -20,7 +20,6 @@ from overspill.core.placement_apart import (
     is_beside,
 )
 from overspill.core.placement_case import Case
-from overspill.core.placement_moves import min_percent
 from overspill.core.placement_policy import Advisor
 from overspill.core.placement_ranking import Ranking
 from overspill.core.placement_search import Search
@@ -62,13 +61,15 @@ class Copies:
         return replace(found, spares=arranged.spares, spares_told=arranged.told)
 
     def rearranged(self, search: Search, ranking: Ranking, lease: Lease) -> Decision | None:
-        """A copy goes where the arrangement has one too few, if that is cheaper by enough."""
+        """A copy goes where the arrangement has one too few. What a move costs, and what standing
+        together risks, the arrangement has weighed; it is only not followed to a much dearer place.
+        """
         case, here = search.case, self._services.host_of(lease)
         arranged = self._services.arranged(search, ranking)
         if arranged is None or here is None or not self._services.is_settled(case.job):
             return None
         price = _price(lease)
-        fit = arranged.move(search, lease, here, price * (100 - min_percent(case)) / 100)
+        fit = arranged.move(search, lease, here, price * WORTH)
         if fit is None:
             return None
         self._services.note_move(case.job)
@@ -77,7 +78,7 @@ class Copies:
         return replace(
             found,
             action=Action.MOVE,
-            reason=Reason.CHEAPER_ELSEWHERE,
+            reason=Reason.SPREADS_COPIES,
             message=f"{told}: {found.message}; {arranged.told}",
             from_lease=lease.name,
         )

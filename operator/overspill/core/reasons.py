@@ -90,6 +90,7 @@ class Reason(StrEnum):
     FAILOVER = "Failover"
     REPATRIATION_PAYS = "RepatriationPays"
     CHEAPER_ELSEWHERE = "CheaperElsewhere"
+    SPREADS_COPIES = "SpreadsCopies"
     FINISH_BY_AT_RISK = "FinishByAtRisk"
     RUNNING_WELL = "RunningWell"
     HYSTERESIS = "Hysteresis"

@@ -149,7 +149,7 @@ def test_from_a_dear_place_they_move_one_at_a_time() -> None:
     leases = tuple(on(job, FIRM) for job in jobs)
     found = planned(jobs, *ALL, leases=leases)
     moved = [d for d in found if d.action is Action.MOVE]
-    assert [(d.reason, d.from_lease) for d in moved] == [(Reason.CHEAPER_ELSEWHERE, leases[0].name)]
+    assert [(d.reason, d.from_lease) for d in moved] == [(Reason.SPREADS_COPIES, leases[0].name)]
     assert moved[0].offer is not None
     assert moved[0].offer.provider == "spots"
     assert "a copy costs 1.00 USD/h there, 3.00 here" in moved[0].message

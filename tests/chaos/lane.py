@@ -26,6 +26,8 @@ FIXED = ("workload", "gpu", "numNodes", "template", "managedBy")
 QUIET_S = 0.5
 EVERY_S = 0.25
 REST_WITHIN_S = 300.0
+MOST_COMPARED = 8
+"""Copies of a service that is compared with its twin."""
 CHAIN = 3
 """So many mutations before the job is mended."""
 
@@ -267,11 +269,12 @@ class Lane:
 
 def is_timeless(spec: Spec) -> bool:
     """Whether two jobs of this spec may be compared although one is older: nothing is due soon,
-    and the job is neither another controller's nor ended by its own template."""
+    the job is neither another controller's nor ended by its own template, and there is room for
+    all copies of both."""
     deadline = spec.get("deadline") or {}
     by, within = deadline.get("finishByTime", "2099"), deadline.get("finishWithinSeconds", 10**8)
     soon = by[:4] < "2099" or within < 3600 or spec.get("activeDeadlineSeconds", 10**8) < 3600
-    return not soon and not spec.get("managedBy")
+    return not soon and not spec.get("managedBy") and spec.get("replicas", 1) <= MOST_COMPARED
 
 
 def _versions(seen: Sight) -> tuple[str, ...]:

@@ -110,6 +110,13 @@ class Oracles:
         self._deleted = self._deleted or change == "DELETED"
         if change == "ADDED":
             self._one_attempt(obj)
+            self._used_again(key)
+
+    def _used_again(self, key: str) -> None:
+        """A key comes back only if nothing can ever be sold for its first record: no permit."""
+        if key in self._released and self._seq[key]:
+            self.never.append(f"I1: {key} is used again, and was permitted before")
+        self._released.discard(key)
 
     def _one_attempt(self, obj: Mapping[str, Any]) -> None:
         uid = obj["spec"]["jobRef"]["uid"]

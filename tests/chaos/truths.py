@@ -148,7 +148,9 @@ def _words(seen: Sight) -> Iterator[str]:
         yield "the job is both Complete and Failed"
     spent = float((seen.status.get("cost") or {}).get("spentUSD") or 0)
     cap = (seen.job["spec"].get("budget") or {}).get("maxTotalUSD")
-    if spent < 0 or (cap is not None and spent > float(cap) + 0.01):
+    # What was leased before the limit was lowered keeps its own.
+    kept = sum(float(x["spec"].get("maxTotalUSD") or 0) for x in seen.leases)
+    if spent < 0 or (cap is not None and spent > max(float(cap), kept) + 0.01):
         yield f"spent {spent} USD of {cap}"
 
 

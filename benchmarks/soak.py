@@ -177,10 +177,28 @@ async def _idle_again(place: Place, soak: Soak) -> None:
     """What a start costs when nothing has changed; the one new job is over by then."""
     to_stderr("soak: what the start made it write")
     await asyncio.sleep(20)
+    said = await _statuses(place)
     before = writes.scrape(await asyncio.to_thread(place.bed.metrics))
     await asyncio.sleep(40)
     later = writes.scrape(await asyncio.to_thread(place.bed.metrics))
     soak.writes_after_start = writes.between(before, later)
+    for name, (version, words) in (await _statuses(place)).items():
+        if name in said and said[name][0] != version:
+            to_stderr(f"soak: written after the start: {name}: {said[name][1]} -> {words}")
+
+
+async def _statuses(place: Place) -> dict[str, tuple[str, str]]:
+    """By job: its resourceVersion, and what its status says in short."""
+    jobs = await place.verbs.list_kept(f"/apis/{load.API}/gpujobs", _said)
+    return {name: (version, words) for name, version, words in jobs}
+
+
+def _said(job: load.Json) -> tuple[str, str, str]:
+    meta, status = job["metadata"], job.get("status") or {}
+    true = [f"{c['type']}={c['reason']}" for c in status.get("conditions") or []]
+    decision = {k: (status.get("decision") or {}).get(k) for k in ("action", "reason", "provider")}
+    words = f"{status.get('phase')} {len(status.get('attempts') or [])} attempts {decision} {true}"
+    return f"{meta['namespace']}/{meta['name']}", meta["resourceVersion"], words
 
 
 async def _churn(place: Place, size: Size, soak: Soak) -> None:

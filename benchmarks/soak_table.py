@@ -103,10 +103,11 @@ def _after_start(soak: Soak) -> Line:
 
 
 def _ours(found: dict[What, int]) -> tuple[int, str]:
-    """How many writes were the operator's, and what it wrote most."""
+    """How many writes were the operator's, and what it wrote, the most frequent first."""
     ours = {w: n for w, n in found.items() if writes.owner(w) == "operator" and w.ok}
-    most = max(ours, key=lambda what: ours[what], default=None)
-    return sum(ours.values()), f" (most: {most.verb} {most.resource})" if most else ""
+    most = sorted(ours, key=lambda what: -ours[what])
+    which = ", ".join(f"{ours[what]} {what.verb} {what.resource}" for what in most)
+    return sum(ours.values()), f" ({which})" if which else ""
 
 
 def _losses(soak: Soak) -> Line:

@@ -51,6 +51,9 @@ async def _end_home(engine: Engine, lease: Lease, provider: GatedProvider) -> No
     memo = engine.memory.steps.get(lease.name)  # a child that never was Active is known here only
     handle = lease.handle or (memo.handle if memo else None) or Handle(lease.key)
     if not await _has_finished(engine, lease, provider, handle):
+        if _may_be_behind(engine, lease):
+            engine.queue.add_after(engine.lease_key(lease), LOOK_FIRST_S)
+            return
         await provider.close(handle)
         try:
             seen = await provider.observe(handle)
@@ -67,17 +70,27 @@ async def _has_finished(
     engine: Engine, lease: Lease, provider: GatedProvider, handle: Handle
 ) -> bool:
     """Whether it ended by itself: its Job then stays, for whoever wants to read its log."""
-    if lease.closing is None or lease.closing.reason is not ClosingReason.FINISHED:
+    if not _is_recorded_as_finished(lease):
         return False
-    phase = engine.memory.phase(lease.name)
-    if phase is None:  # not looked at since we started
+    if engine.memory.phase(lease.name) not in GONE:  # as after a start
         try:
             seen = await provider.observe(handle)
         except LeaseNotFound:
             return True
         engine.memory.note(lease.name, seen, engine.clock.monotonic())
-        phase = seen.phase
-    return phase in GONE
+    return engine.memory.phase(lease.name) in GONE
+
+
+def _may_be_behind(engine: Engine, lease: Lease) -> bool:
+    """Whether what shows it alive may be older than the record of its end, as after a start."""
+    seen = engine.memory.seen.get(lease.name)
+    if seen is None or not _is_recorded_as_finished(lease):
+        return False
+    return engine.clock.monotonic() - seen.phase_since < LOOK_LAST_S
+
+
+def _is_recorded_as_finished(lease: Lease) -> bool:
+    return lease.closing is not None and lease.closing.reason is ClosingReason.FINISHED
 
 
 def _next_look_s(engine: Engine, lease: Lease) -> float:
@@ -143,7 +156,7 @@ async def _prove_and_close(engine: Engine, lease: Lease, provider: GatedProvider
 
 async def _closed(engine: Engine, lease: Lease, billed: Decimal | None) -> None:
     now = _seen_gone(engine, lease)
-    if lease.closing is not None and lease.closing.reason is ClosingReason.FINISHED:
+    if _is_recorded_as_finished(lease):
         seen = engine.memory.seen.get(lease.name)
         ended = seen.observation.ends_at if seen and lease.is_home else None
         now = ended or (lease.closing.requested_at if lease.is_home else now)

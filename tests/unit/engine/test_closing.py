@@ -13,7 +13,7 @@ from overspill.core.lease import Handle, Lease
 from overspill.core.observation import Observation
 from overspill.core.snapshot import ProviderAccount
 from overspill.core.vocabulary import ClosingReason, LeaseState, Phase, ProviderType
-from overspill.engine.closing import _next_look_s, end_lease, release
+from overspill.engine.closing import LOOK_LAST_S, _next_look_s, end_lease, release
 from overspill.ports import DeleteLease, ReleaseLease
 from overspill.testing.market import FakeMarket, Held, Lies
 from overspill.testing.placing import NOW, make_job, make_lease, rent
@@ -284,18 +284,44 @@ def test_a_child_on_a_node_that_is_gone_for_good_is_asked_after_less_and_less(
     assert _next_look_s(world.engine, replace(lease, closing=asked)) == wait_s
 
 
-async def test_after_a_restart_a_child_that_had_finished_is_left_for_its_log(
-    world: World,
-) -> None:
-    """Without permits, as at home."""
+async def finished_at_home(world: World, phase: Phase) -> FakeMarket:
+    """A place without permits, as home is; its child is shown in `phase`."""
     home = FakeMarket(world.clock, name="akash", lies=Lies())
     home.capabilities = replace(home.capabilities, needs_permits=False)
     world.providers["akash"] = home
     await world.knows(ProviderAccount("akash", ProviderType.AKASH, is_held=True))
-    home.sold.append(Held("42", "gl-train-1", NOW, phase=Phase.SUCCEEDED, exit_code=0))
+    code = 0 if phase is Phase.SUCCEEDED else None
+    home.sold.append(Held("42", "gl-train-1", NOW, phase=phase, exit_code=code))
     lease = closing(world)
     assert lease.closing is not None
-    finished = replace(lease.closing, reason=ClosingReason.FINISHED)
-    world.put(replace(lease, closing=finished))
+    world.put(replace(lease, closing=replace(lease.closing, reason=ClosingReason.FINISHED)))
+    return home
+
+
+async def test_after_a_restart_a_child_that_had_finished_is_left_for_its_log(
+    world: World,
+) -> None:
+    home = await finished_at_home(world, Phase.SUCCEEDED)
     assert (await step(world)).state is LeaseState.CLOSED
     assert home.closed_while_active == []
+
+
+async def test_after_a_restart_into_the_past_a_finished_child_is_left_for_its_log_too(
+    world: World,
+) -> None:
+    """Its pod is shown running for a while; the record of its end is newer."""
+    home = await finished_at_home(world, Phase.RUNNING)
+    assert (await step(world)).state is LeaseState.CLOSING
+    world.clock.advance(LOOK_LAST_S - 1)
+    assert (await step(world)).state is LeaseState.CLOSING
+    home.sold[0].phase, home.sold[0].exit_code = Phase.SUCCEEDED, 0
+    assert (await step(world)).state is LeaseState.CLOSED
+    assert home.closed_while_active == []
+
+
+async def test_what_runs_on_though_it_is_recorded_as_finished_is_ended(world: World) -> None:
+    home = await finished_at_home(world, Phase.RUNNING)
+    await step(world)
+    world.clock.advance(LOOK_LAST_S)
+    assert (await step(world)).state is LeaseState.CLOSED
+    assert home.live() == []

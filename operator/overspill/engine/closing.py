@@ -156,7 +156,7 @@ async def _prove_and_close(engine: Engine, lease: Lease, provider: GatedProvider
 
 async def _closed(engine: Engine, lease: Lease, billed: Decimal | None) -> None:
     now = _seen_gone(engine, lease)
-    if _is_recorded_as_finished(lease):
+    if lease.closing is not None and _is_recorded_as_finished(lease):
         seen = engine.memory.seen.get(lease.name)
         ended = seen.observation.ends_at if seen and lease.is_home else None
         now = ended or (lease.closing.requested_at if lease.is_home else now)

@@ -39,6 +39,8 @@ GPUS_PER_NODE = 8
 LASTING_S = 86_400
 DOWN_S = 90.0
 """Longer than it takes to give a node up (40 s), so that each loss is a real one."""
+SETTLED_LOOKS = 23
+"""Longer than it takes to give a node up."""
 LIMIT_S = 900.0
 LOOK_S = 20.0
 """Between two counts: to list thousands of leases takes the API server a second of CPU."""
@@ -256,7 +258,12 @@ async def _keep_alive(place: Place, end: float) -> None:
 
 
 async def _restart(place: Place, soak: Soak) -> None:
-    """A cold start with everything there: how soon in sync, how soon the first reconcile?"""
+    """A cold start with everything there: how soon in sync, how soon the first reconcile?
+
+    Before it, what the last nodes to come back make possible is done: else that would be counted
+    as what the start made the operator write.
+    """
+    await storm.quiet(place.bed, place.operator, SETTLED_LOOKS)
     await asyncio.to_thread(place.operator.stop)
     body = load.storm_job("probe-cold", PROBES, 5)
     await load.create_all(place.verbs, load.jobs_path(PROBES), [body])

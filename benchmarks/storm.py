@@ -175,10 +175,13 @@ async def _until_ended(follower: Follower, operator: OperatorProcess, size: Size
     return starts
 
 
-async def quiet(bed: Bed, operator: OperatorProcess) -> None:
-    """Waits until the operator writes nothing more: what follows a job's end counts too."""
+async def quiet(bed: Bed, operator: OperatorProcess, looks: int = 3) -> None:
+    """Waits until the operator writes nothing more: what follows a job's end counts too.
+
+    `looks` are two seconds apart, and all in a row must find nothing.
+    """
     before, same = -1.0, 0
-    while same < 3:
+    while same < looks:
         await asyncio.sleep(2)
         scraped = writes.scrape(await asyncio.to_thread(bed.metrics))
         now = sum(n for what, n in scraped.items() if writes.owner(what) == "operator")

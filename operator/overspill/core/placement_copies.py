@@ -66,7 +66,7 @@ class Copies:
         """
         case, here = search.case, self._services.host_of(lease)
         arranged = self._services.arranged(search, ranking)
-        if arranged is None or here is None or not self._services.is_settled(case.job):
+        if arranged is None or here is None or not self._services.may_move(case.job):
             return None
         price = _price(lease)
         fit = arranged.move(search, lease, here, price * WORTH)

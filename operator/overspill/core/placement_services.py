@@ -44,6 +44,9 @@ LOOK_H = 0.05
 FIRM_LIFE_H = 0.98 * AHEAD_H
 """What is expected to last so long of the next `AHEAD_H` hours is not reckoned to be lost."""
 MOST_SPARES = 100
+SURGE = 0.25
+"""The part of a service's copies that may change their place at a time: while they do, both are
+paid. As a Deployment's."""
 
 
 class Rented(NamedTuple):
@@ -116,8 +119,8 @@ class Services:
         self._jobs = {job.ref.uid: job for job in snapshot.jobs} if self._is_ready else {}
         self._leases: dict[str, list[Lease]] = defaultdict(list)
         self._known: dict[str, Arrangement | None] = {}
-        self._moving: set[str] = set()
-        """Services of which a copy is changing its place."""
+        self._moving: Counter[str] = Counter()
+        """By service: its copies that are changing their place."""
         self._held_by: set[str] = set()
         for lease in snapshot.leases if self._is_ready else ():
             job = self._jobs.get(lease.job.uid)
@@ -127,7 +130,7 @@ class Services:
     def _count(self, job: Job, lease: Lease) -> None:
         service = job.owner_uid or job.ref.uid
         if job.ref.uid in self._held_by:
-            self._moving.add(service)
+            self._moving[service] += 1
         self._held_by.add(job.ref.uid)
         self._leases[service].append(lease)
 
@@ -168,13 +171,15 @@ class Services:
         """What was arranged in this plan already."""
         return self._known.get(owner.ref.uid)
 
-    def is_settled(self, job: Job) -> bool:
-        """Whether no copy of the service is changing its place."""
-        return (job.owner_uid or job.ref.uid) not in self._moving
+    def may_move(self, job: Job) -> bool:
+        """Whether one more copy of the service may change its place now."""
+        service = job.owner_uid or job.ref.uid
+        copies = len(self._leases[service]) - self._moving[service]
+        return self._moving[service] < max(1, int(SURGE * copies))
 
     def note_move(self, job: Job) -> None:
-        """A copy will change its place; the others stay until it has."""
-        self._moving.add(job.owner_uid or job.ref.uid)
+        """A copy will change its place."""
+        self._moving[job.owner_uid or job.ref.uid] += 1
 
     def _is_firm(self, lease: Lease) -> bool:
         return known_as(lease, self._ground.past.tracks).capacity_type in _FIRM

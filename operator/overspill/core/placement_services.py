@@ -121,7 +121,8 @@ class Services:
         self._known: dict[str, Arrangement | None] = {}
         self._moving: Counter[str] = Counter()
         """By service: its copies that are changing their place."""
-        self._held_by: set[str] = set()
+        self._copies: dict[str, set[str]] = defaultdict(set)
+        """By service: its copies that have a place."""
         for lease in snapshot.leases if self._is_ready else ():
             job = self._jobs.get(lease.job.uid)
             if job is not None and lease.state in WANTED_STATES and _is_served(job):
@@ -129,9 +130,9 @@ class Services:
 
     def _count(self, job: Job, lease: Lease) -> None:
         service = job.owner_uid or job.ref.uid
-        if job.ref.uid in self._held_by:
+        if job.ref.uid in self._copies[service]:
             self._moving[service] += 1
-        self._held_by.add(job.ref.uid)
+        self._copies[service].add(job.ref.uid)
         self._leases[service].append(lease)
 
     def owner(self, job: Job, sla: SlaClass | None) -> Job | None:
@@ -174,8 +175,7 @@ class Services:
     def may_move(self, job: Job) -> bool:
         """Whether one more copy of the service may change its place now."""
         service = job.owner_uid or job.ref.uid
-        copies = len(self._leases[service]) - self._moving[service]
-        return self._moving[service] < max(1, int(SURGE * copies))
+        return self._moving[service] < max(1, int(SURGE * len(self._copies[service])))
 
     def note_move(self, job: Job) -> None:
         """A copy will change its place."""

@@ -155,6 +155,15 @@ def test_from_a_dear_place_they_move_one_at_a_time() -> None:
     assert "a copy costs 1.00 USD/h there, 3.00 here" in moved[0].message
 
 
+@pytest.mark.parametrize(("count", "on_the_way", "more"), [(8, 0, 2), (8, 1, 1), (8, 2, 0)])
+def test_a_quarter_of_many_may_move_at_a_time(count: int, on_the_way: int, more: int) -> None:
+    jobs = copies(count)
+    leases = [on(job, FIRM) for job in jobs]
+    leases += [on(job, EAST, attempt=2) for job in jobs[:on_the_way]]
+    found = planned(jobs, *ALL, leases=tuple(leases))
+    assert sum(d.action is Action.MOVE for d in found) == more
+
+
 def test_while_one_moves_the_others_stay() -> None:
     jobs = copies(4)
     leases = [on(job, FIRM) for job in jobs]

@@ -61,8 +61,8 @@ class Overspill:
         (decision,) = plan(self.snapshot(view), now_of(view))
         return place_in(view, decision)
 
-    def snapshot(self, view: View) -> Snapshot:
-        """What an operator would see at this tick."""
+    def snapshot(self, view: View, past: Past | None = None) -> Snapshot:
+        """What an operator would see at this tick; `past`: where it is not all of the past."""
         offers = tuple(_offer(view, i) for i in range(len(view.world.places)))
         job = _job(view)
         leases = () if view.place is None else (_lease(view, offers[view.place]),)
@@ -73,7 +73,7 @@ class Overspill:
             accounts=_accounts(_World(view.world)),
             classes={CLASS.name: CLASS},
             facts={REF.uid: JobFacts(last_checkpoint_at=now_of(view))},
-            past=past_of(view.world, view.tick, self.tuning),
+            past=past or past_of(view.world, view.tick, self.tuning),
         )
 
 
@@ -94,9 +94,14 @@ def place_in(view: View, decision: Decision) -> int | None:
     return names.index(decision.offer.provider)
 
 
+def tracks_of(world: World) -> tuple[Track, ...]:
+    """By place: its whole past and future."""
+    return _tracks(_World(world))
+
+
 def past_of(world: World, tick: int, tuning: Tuning) -> Past:
     """What had been seen by this tick."""
-    tracks = _tracks(_World(world))
+    tracks = tracks_of(world)
     counts = [track.count(tick) for track in tracks]
     seen = [_first(_World(world), i, count) for i, count in enumerate(counts)]
     step = timedelta(seconds=world.tick_s)

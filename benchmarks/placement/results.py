@@ -18,6 +18,7 @@ _PACKAGE = "benchmarks.placement"
 _ENTRIES = {
     "optimum": ("suites", "optimum"),
     "overspill": ("suites", "simulate", "ours"),
+    "overspill probed": ("suites", "simulate", "probing"),
     "baseline": ("suites", "simulate", "baselines"),
 }
 """The modules that decide what a line says, by whose line it is."""

@@ -6,7 +6,7 @@ of it (`visible`), or what it holds and what it paid to probe (`probed`). Called
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -91,6 +91,7 @@ class Outcome:
 
 
 Prober = Callable[[View], Iterable[int]]
+"""Names places to look at now, one by one; what each look shows is in the view before the next."""
 
 
 def run(world: World, job: Job, policy: Policy, prober: Prober | None = None) -> Outcome:
@@ -118,23 +119,40 @@ def _observe(view: View, out: Outcome, prober: Prober | None) -> None:
     """What is up now, and whether the place held is gone."""
     world, tick = view.world, min(view.tick, view.world.ticks - 1)
     truth = [place.up[tick] for place in world.places]
-    if prober is None or view.seen is None:
-        view.up = truth
-    else:
-        looked = {i for i, p in enumerate(world.places) if p.is_reliable or i == view.place}
-        asked = set(prober(view)) - looked
-        for i in sorted(looked | asked):
+    looked = range(len(truth))
+    if prober is not None:
+        looked = [i for i, p in enumerate(world.places) if p.is_reliable or i == view.place]
+    view.up = [i in looked and is_up for i, is_up in enumerate(truth)]
+    if view.seen is not None:
+        for i in looked:
             view.seen[i].append((view.tick, truth[i]))
-        for i in (i for i in sorted(asked) if truth[i]):
-            out.probes += world.places[i].price[tick] * PROBE_H
-        out.cost += sum(world.places[i].price[tick] * PROBE_H for i in asked if truth[i])
-        view.up = [i in looked | asked and truth[i] for i in range(len(truth))]
-    if view.place is not None and not truth[view.place]:
-        lost_s = min(view.unsaved_s, view.job.loss_s)
-        view.done_s -= lost_s
-        out.wasted_s += lost_s
-        out.losses += 1
-        view.place, view.overhead_s, view.unsaved_s = None, 0, 0
+    _lose(view, out, truth)
+    if prober is not None:
+        _probe(view, out, prober, truth)
+
+
+def _lose(view: View, out: Outcome, truth: Sequence[bool]) -> None:
+    if view.place is None or truth[view.place]:
+        return
+    lost_s = min(view.unsaved_s, view.job.loss_s)
+    view.done_s -= lost_s
+    out.wasted_s += lost_s
+    out.losses += 1
+    view.place, view.overhead_s, view.unsaved_s = None, 0, 0
+
+
+def _probe(view: View, out: Outcome, prober: Prober, truth: Sequence[bool]) -> None:
+    """One after the other: each may be chosen by what the one before showed."""
+    assert view.seen is not None  # noqa: S101  (probed mode; narrows the type)
+    for i in prober(view):
+        if view.seen[i] and view.seen[i][-1][0] == view.tick:
+            continue
+        view.seen[i].append((view.tick, truth[i]))
+        view.up[i] = truth[i]
+        if truth[i]:
+            usd = view.price(i) * PROBE_H
+            out.probes += usd
+            out.cost += usd
 
 
 def _enter(view: View, out: Outcome, choice: int | None) -> None:

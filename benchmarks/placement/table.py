@@ -19,6 +19,7 @@ from benchmarks.placement.stats import (
 from benchmarks.placement.summary import Entry, sentence, verdict
 
 OURS = "overspill"
+PROBED = "overspill probed"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ def entry(suite: str, rows: Sequence[Row]) -> Entry:
     """The suite's line of the summary."""
     ours = next(row for row in rows if row.policy == OURS)
     count, mean = len(ours.lines), bootstrap(ours.samples, mean_ratio)
-    gaps = {r.policy: paired(ours.samples, r.samples) for r in rows if r is not ours}
+    others = [r for r in rows if not r.policy.startswith(OURS)]
+    gaps = {r.policy: paired(ours.samples, r.samples) for r in others}
+    probed = [_dearer(r, ours) for r in rows if r.policy == PROBED]
     return Entry(
         suite,
         f"cost/optimum {mean}",
@@ -65,8 +68,20 @@ def entry(suite: str, rows: Sequence[Row]) -> Entry:
         str(sum(o.missed for o in ours.outcomes)),
         f"{sum(o.wasted_s for o in ours.outcomes) / 3600 / count:.1f}",
         f"{sum(line.ms_per_decision for line in ours.lines) / count:.3f}",
-        [sentence({name: verdict(gap) for name, gap in gaps.items()})],
+        [sentence({name: verdict(gap) for name, gap in gaps.items()}), *probed],
     )
+
+
+def _dearer(probed: Row, ours: Row) -> str:
+    """What it costs to know only what was looked at."""
+    pairs = zip(probed.samples, ours.samples, strict=True)
+    both = [Sample(p.group, p.cost, o.cost, o.cost) for p, o in pairs]
+    found = bootstrap(both, sum_ratio)
+    looks = sum(o.probes for o in probed.outcomes) / sum(o.cost for o in probed.outcomes)
+    low, high = found.low - 1, found.high - 1
+    missed = sum(o.missed for o in probed.outcomes)
+    told = f"probed mode costs {found.value - 1:+.1%} [{low:+.1%} {high:+.1%}], looks {looks:.1%}"
+    return f"{told} of it; {missed} misses"
 
 
 def _figures(row: Row) -> dict[str, object]:

@@ -151,7 +151,7 @@ def _check() -> list[str]:
 
 
 def _measure(suite: str, args: argparse.Namespace, results: Results, course: Course) -> list[Row]:
-    cases = suites.cases(suite, args.split, args.size)
+    cases = [suites.with_losses(c, args.loss) for c in suites.cases(suite, args.split, args.size)]
     taking_part = policies(suite)
     names = ["optimum", *(p.name for p in taking_part)]
     pieces = [_Piece(c, tuple(n for n in names if not results.get(_key(c), n))) for c in cases]
@@ -219,6 +219,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--split", choices=("tune", "validate"), default="validate")
     parser.add_argument("--size", type=int, default=48, help="S1 to S3: jobs per suite, about (48)")
+    parser.add_argument(
+        "--loss",
+        type=int,
+        default=0,
+        metavar="SECONDS",
+        help="S1 to S3: a loss destroys the work since the last of checkpoints so far apart; the "
+        "optimum loses nothing (0)",
+    )
     parser.add_argument("--orders", type=int, default=2, help="S4: orders of jobs per workload (2)")
     parser.add_argument("--fleet", type=int, default=800, help="S5: jobs, about (800)")
     parser.add_argument("--windows", type=int, default=24, help="S6: windows of three days (24)")

@@ -99,6 +99,8 @@ class Copies:
             return None
         if self._services.is_uncounted(case.job, arranged):
             return case.decide(Action.WAIT, Reason.CHOOSING_SPARES, arranged.told)
+        if arranged.is_full:  # as after a spare that is no longer called for was lost
+            return case.decide(Action.WAIT, Reason.CHOOSING_SPARES, arranged.told)
         fit = arranged.take(search)
         if fit is None:
             return None

@@ -79,6 +79,11 @@ class Arrangement:
         hosts.sort(key=lambda h: (self.places[h][0].price, h) if self.places.get(h) else (0, h))
         return ((host, place) for host in hosts for place in self.places.get(host, ()))
 
+    @property
+    def is_full(self) -> bool:
+        """Whether every host has the copies that it should have."""
+        return all(self.held[host] >= count for host, count in self.targets.items())
+
     def take(self, search: Search) -> Fit | None:
         """The best place that a copy can have now."""
         for host, candidate in self.open():

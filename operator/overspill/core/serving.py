@@ -30,7 +30,7 @@ SAFETY = 0.8
 AHEAD_H = 24.0
 """Over which time an availability that was better or worse than promised is evened out."""
 
-RESERVE = 0.2
+RESERVE = 0.3
 """The part of a loss that is kept back: losses come whole, and a strict promise bears few."""
 
 SHORT_PRICE = 0.3

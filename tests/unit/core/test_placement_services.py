@@ -122,6 +122,15 @@ def test_what_home_holds_is_not_spread() -> None:
     assert planned(copies(4), *ALL, leases=tuple(running))[0].spares == 0
 
 
+def test_a_spare_that_is_no_longer_called_for_is_not_rented_anew() -> None:
+    """It was lost before the number went down; those that are needed stand."""
+    jobs = copies(3)
+    leases = tuple(on(job, FIRM) for job in jobs[:2])
+    chat = replace(jobs[0], replicas=2)
+    found = planned([chat, *jobs[1:]], FIRM, leases=leases)
+    assert [(d.action, d.reason) for d in found[2:]] == [(Action.WAIT, Reason.CHOOSING_SPARES)]
+
+
 def test_a_budget_is_divided_before_the_first_copy_takes_all_of_it() -> None:
     jobs = copies(4)
     first = planned(jobs, *ALL, facts=counted(None))
@@ -137,11 +146,10 @@ def on(job: Job, offer: Offer, **changes: Any) -> Lease:
 
 
 def test_a_lost_copy_comes_back_where_the_others_are_not() -> None:
-    jobs = copies(4)
-    leases = tuple(on(job, offer) for job, offer in zip(jobs, (EAST, EAST, WEST), strict=False))
-    found = where(planned(jobs, *ALL, leases=leases))
-    assert found.total() == 1
-    assert not found["spots/east"]
+    jobs, hosts = copies(8), [EAST] * 4 + [WEST] * 3
+    leases = tuple(on(job, offer) for job, offer in zip(jobs, hosts, strict=False))
+    found = planned(jobs, *ALL, leases=leases, facts=counted(4))
+    assert where(found) == {"spots/west": 1}
 
 
 def test_from_a_dear_place_they_move_one_at_a_time() -> None:

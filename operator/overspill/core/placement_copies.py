@@ -23,7 +23,7 @@ from overspill.core.placement_case import Case
 from overspill.core.placement_policy import Advisor
 from overspill.core.placement_ranking import Ranking
 from overspill.core.placement_search import Search
-from overspill.core.placement_services import Services
+from overspill.core.placement_services import Arrangement, Services
 from overspill.core.placement_taking import Taker
 from overspill.core.reasons import Reason
 from overspill.core.snapshot import Snapshot
@@ -95,11 +95,12 @@ class Copies:
         if first is None or first.candidate.is_home:
             return None
         arranged = self._services.arranged(search, ranking)
-        if arranged is None:
-            return None
-        if self._services.is_uncounted(case.job, arranged):
-            return case.decide(Action.WAIT, Reason.CHOOSING_SPARES, arranged.told)
-        if arranged.is_full:  # as after a spare that is no longer called for was lost
+        return None if arranged is None else self._take(case, search, arranged)
+
+    def _take(self, case: Case, search: Search, arranged: Arrangement) -> Decision | None:
+        """None: no place that was arranged can be had now."""
+        # Either the budget is not divided yet, or it is a spare that is not called for any more.
+        if self._services.is_uncounted(case.job, arranged) or arranged.is_full:
             return case.decide(Action.WAIT, Reason.CHOOSING_SPARES, arranged.told)
         fit = arranged.take(search)
         if fit is None:

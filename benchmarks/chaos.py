@@ -13,6 +13,7 @@ import argparse
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -162,7 +163,7 @@ def _all_done(parts: Sequence[Part], memory: Memory, only: Sequence[str]) -> lis
             lines += _done(name, part, memory)
         except Exception as error:  # noqa: BLE001  (one broken part must not hide the others)
             told = f"broke: {type(error).__name__}: {error}"[:300]
-            show(f"{name}: {told}")
+            show(f"{name}: {told}\n{''.join(traceback.format_exception(error))}")
             lines.append(Line(f"part {name}", told, False))
     return lines
 

@@ -131,14 +131,19 @@ def test_spares_are_counted_before_the_money_is_divided_and_stand_apart() -> Non
     lives(history)
 
 
+async def served(sim: Simulation) -> None:
+    """Four copies serve, and the spares that were chosen."""
+    await sim.start()
+    await promise(sim)
+    await sim.apply("chat", CHAT)
+    await serves(sim, 4)
+
+
 def test_a_lost_copy_is_replaced_and_after_a_crash_as_many_run_as_before() -> None:
     sim = simulation()
 
     async def history() -> None:
-        await sim.start()
-        await promise(sim)
-        await sim.apply("chat", CHAT)
-        await serves(sim, 4)
+        await served(sim)
         wanted = (await told(sim))["wanted"]
         sim.market.vanish(stands(sim)[0])
         assert await sim.until(lambda: _is(sim, wanted - 1), 600, step_s=0.2)
@@ -161,10 +166,7 @@ def test_when_the_class_gives_a_number_again_it_is_that_number() -> None:
     sim = simulation()
 
     async def history() -> None:
-        await sim.start()
-        await promise(sim)
-        await sim.apply("chat", CHAT)
-        await serves(sim, 4)
+        await served(sim)
         path = f"{collection(Kind.SLA_CLASS)}/standard"
         await sim.api.patch(path, {"spec": {"spareReplicas": 0}})
         await scale(sim, 4)

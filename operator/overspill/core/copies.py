@@ -113,11 +113,6 @@ def copies_wanted(job: Job, klass: SlaClass, spares: int | None = None) -> int:
     return job.replicas + (klass.spare_replicas or 0) + (spares or 0) * klass.chooses_spares
 
 
-def copies_asked(job: Job, klass: SlaClass) -> int:
-    """The same without what placement chose: a lack of those is no fault."""
-    return copies_wanted(job, klass)
-
-
 def copy_name(service: str, number: int) -> str:
     """The name of a copy's GPUJob."""
     return f"{service}-{number}" if number else service

@@ -181,7 +181,8 @@ async def _confirm_gone(engine: Engine, service: Service) -> None:
 
 async def _apply(engine: Engine, service: Service) -> None:
     job = service.job
-    asked = copies.copies_asked(job, engine.klass(job.sla_class))
+    # What placement chose is not counted here: a lack of it is no fault.
+    asked = copies.copies_wanted(job, engine.klass(job.sla_class))
     plan = copies.plan_copies(service, _wanted(engine, job), asked)
     try:
         await _write(engine, job, plan)

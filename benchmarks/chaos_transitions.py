@@ -156,9 +156,8 @@ async def _go(lane: Lane, walk: Walk, show: Show) -> None:
     end = time.monotonic() + walk.minutes * 60
     await lane.begin()
     while lane.cluster.transitions < walk.transitions and time.monotonic() < end:
-        before = len(lane.cluster.wrong)
         await lane.step()
-        for wrong in lane.cluster.wrong[before:]:
+        for wrong in lane.cluster.untold():
             show(f"  L5     {wrong}")
         if lane.cluster.transitions % 25 == 0:
             show(f"  L5     {lane.cluster.transitions} of {walk.transitions} transitions")
@@ -271,7 +270,7 @@ def _supply(workdir: Path) -> Path:
         {
             "name": f"host-{n}",
             "gpu": {"model": "h100", "ram": "80Gi", "interface": "sxm"},
-            "gpus": 16,
+            "gpus": 32,  # room for the copies that eight services may have at a time
             "usd_per_gpu_hour": f"{1.4 + n / 10:.2f}",
             "region": "us-west",
             "country": "US",

@@ -449,6 +449,8 @@ class PodState:
     message: str = ""
     exit_code: int | None = None
     deletion_requested: bool = False
+    ends_by: datetime | None = None
+    """When it must have ended, once its deletion was asked for: its grace period is over."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
     requests: Mapping[str, str] = field(default_factory=dict)

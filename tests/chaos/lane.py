@@ -50,6 +50,13 @@ class Cluster:
     mended: int = 0
     """Jobs that came back from a spec that could not run."""
     wrong: list[str] = field(default_factory=list)
+    told: int = 0
+    """So many of these were shown already."""
+
+    def untold(self) -> list[str]:
+        """What went wrong since this was asked last, by whichever lane."""
+        new, self.told = self.wrong[self.told :], len(self.wrong)
+        return new
 
     def next_leaf(self, dice: random.Random) -> Path:
         """The leaves that were accepted least often go first."""
@@ -198,7 +205,8 @@ class Lane:
         seen = await self.rests("subject")
         self.cluster.mended += 1
         if seen.phase != "Running":
-            self._wrong(f"a good spec does not run after a bad one: {_gist(seen)}")
+            told = f"{_gist(seen)}; the market holds {len(await self.cluster.held())} in all"
+            self._wrong(f"a good spec does not run after a bad one: {told}")
 
     async def _compare_with_twin(self) -> None:
         """Two ways to one spec: the way so far, and straight; both decided anew at the end."""

@@ -7,7 +7,7 @@ controller judges whether that was the command or a disruption).
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from overspill.core.lease import Handle
@@ -17,6 +17,8 @@ from overspill.ports import PodState
 from overspill.providers.in_cluster_nodes import NodeVerdict
 
 ENDED = ("Succeeded", "Failed")
+STUCK_AFTER = timedelta(minutes=1)
+"""A pod whose node has not ended it so long after its grace period is not going to be ended."""
 INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
 
 
@@ -75,7 +77,8 @@ def by_pods(child: Child, sight: Sight) -> Observation | None:
     if sight.lost or sight.replaced:
         return None if any(pod.deletion_requested for pod in live) else lost(sight)
     if leaving := [pod for pod in live if pod.deletion_requested]:
-        return _seen(Phase.TERMINATING, sight, "Terminating", f"pod {leaving[0].name} is ending")
+        told = f"pod {leaving[0].name} is ending"
+        return None if _stuck(sight) else _seen(Phase.TERMINATING, sight, "Terminating", told)
     return _progress(child, sight, live)
 
 
@@ -100,7 +103,7 @@ def _outcome(status: Mapping[str, Any], sight: Sight) -> Observation | None:
 def _unfinished(child: Child, job: Mapping[str, Any], sight: Sight) -> Observation:
     if sight.is_stale:
         return _stale(sight)
-    if sight.lost or sight.replaced:
+    if sight.lost or sight.replaced or _stuck(sight):
         return lost(sight)
     if job["spec"].get("suspend"):
         phase = Phase.LOST if sight.was_bound else Phase.PENDING
@@ -128,11 +131,23 @@ def without_job(sight: Sight) -> Observation | None:
 
 
 def lost(sight: Sight) -> Observation:
-    """The place is lost: a node, or the cluster took a pod away (drain, preemption, queue)."""
+    """The place is lost: a node, or the cluster took a pod away (drain, preemption, queue).
+
+    Or it takes one away and its node keeps it: no other comes then, and the gang computes nothing.
+    """
     for node, verdict in sight.lost.items():
         return _seen(Phase.LOST, sight, verdict.health.value, verdict.message, node=node)
+    for pod in () if sight.replaced else _stuck(sight):
+        told = f"pod {pod.name} should have ended at {pod.ends_by:%H:%M:%S} UTC, its node keeps it"
+        return _seen(Phase.LOST, sight, "PodStuck", told, node=pod.node)
     told = "the cluster took the pod away (drain, eviction, preemption) and made another"
     return _seen(Phase.LOST, sight, "PodReplaced", told)
+
+
+def _stuck(sight: Sight) -> Sequence[PodState]:
+    """Pods that should have ended a while ago and are still there."""
+    late = sight.now - STUCK_AFTER
+    return [p for p in sight.pods if p.phase not in ENDED and p.ends_by and p.ends_by < late]
 
 
 def _leaving(sight: Sight) -> Observation:

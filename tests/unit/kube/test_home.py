@@ -251,3 +251,17 @@ async def test_the_pods_of_a_lease_are_found_by_its_name_alone(
     await clock.settle()
     assert home.pods_of("gl-1") == []
     assert home.pods_of("gl-nobody") == []
+
+
+async def test_a_pod_that_is_deleted_says_by_when_it_ends(
+    api: FakeApi, clock: FakeClock, home: KubeHome
+):
+    leaving = pod(1)
+    leaving["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:30Z", "finalizers": ["f"]}
+    await api.put(f"{PODS}/p1", leaving)
+    await clock.settle()
+
+    (found,) = home.pods()
+
+    assert found.deletion_requested
+    assert found.ends_by == datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)

@@ -12,6 +12,7 @@ from overspill.core.observation import Observation
 from overspill.core.vocabulary import Phase
 from overspill.ports import PodState
 from overspill.providers.in_cluster import JOBS_TTL_S, InCluster
+from overspill.providers.in_cluster_observe import STUCK_AFTER
 from overspill.testing.clock import ManualClock
 from overspill.testing.fakeapi import FakeApi
 from overspill.testing.home import (
@@ -218,6 +219,26 @@ async def test_a_pod_stuck_on_a_dead_node_is_lost_before_and_terminating_after_t
     assert [(s.phase, s.reason) for s in (after, orphan)] == [(Phase.TERMINATING, "NodeLost")] * 2
     with pytest.raises(LeaseNotFound):
         await place.see()
+
+
+async def test_a_pod_that_its_node_does_not_end_is_a_lost_place_until_the_close() -> None:
+    """No other pod comes while it is there: the gang would wait for ever."""
+    place = await Place().opened(nodes=2)
+    due = place.clock.now() + timedelta(seconds=30)
+    first, other = (pod_of(KEY, n, labels={INDEX: i}) for n, i in (("a", "0"), ("b", "1")))
+    gang = replace(first, phase="Pending", deletion_requested=True, ends_by=due), other
+
+    place.clock.advance(30 + STUCK_AFTER.total_seconds())
+    patient = await place.see(*gang)
+    place.clock.advance(1)
+    stuck = await place.see(*gang)
+    await place.job(metadata={"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["f"]})
+    closing = await place.see(*gang)
+
+    phases = [(s.phase, s.reason) for s in (patient, stuck, closing)]
+    ending = (Phase.TERMINATING, "Terminating")
+    assert phases == [ending, (Phase.LOST, "PodStuck"), ending]
+    assert stuck.message == "pod a should have ended at 00:00:30 UTC, its node keeps it"
 
 
 async def test_a_job_without_pods_waits_for_its_queue_or_its_quota() -> None:

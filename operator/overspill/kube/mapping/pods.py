@@ -48,6 +48,7 @@ def read_pod(obj: Mapping[str, Any]) -> PodState:
         message=message,
         exit_code=ended.whole("exitCode"),
         deletion_requested=meta.has("deletionTimestamp"),
+        ends_by=meta.time("deletionTimestamp"),
         started_at=running.time("startedAt") or ended.time("startedAt"),
         finished_at=ended.time("finishedAt"),
         requests={name: money(amount) or "0" for name, amount in requests.items()},

@@ -270,7 +270,7 @@ def _supply(workdir: Path) -> Path:
         {
             "name": f"host-{n}",
             "gpu": {"model": "h100", "ram": "80Gi", "interface": "sxm"},
-            "gpus": 32,  # room for the copies that eight services may have at a time
+            "gpus": 16,
             "usd_per_gpu_hour": f"{1.4 + n / 10:.2f}",
             "region": "us-west",
             "country": "US",

@@ -26,6 +26,8 @@ FIXED = ("workload", "gpu", "numNodes", "template", "managedBy")
 QUIET_S = 0.5
 EVERY_S = 0.25
 REST_WITHIN_S = 300.0
+LISTED_WITHIN_S = 60.0
+"""Several times as long as offers are asked for anew."""
 MOST_COMPARED = 8
 """Copies of a service that is compared with its twin."""
 CHAIN = 3
@@ -202,11 +204,19 @@ class Lane:
         self._tell(f"mend: burst {wanted['placement']['burst']}")
         await self._anew("subject", wanted)
         self.spec = wanted
-        seen = await self.rests("subject")
+        seen = await self._runs_soon()
         self.cluster.mended += 1
         if seen.phase != "Running":
             told = f"{_gist(seen)}; the market holds {len(await self.cluster.held())} in all"
             self._wrong(f"a good spec does not run after a bad one: {told}")
+
+    async def _runs_soon(self) -> Sight:
+        """A machine that another job just took of is offered again with the next listing."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + LISTED_WITHIN_S
+        while (seen := await self.rests("subject")).phase == "Waiting" and loop.time() < end:
+            await asyncio.sleep(EVERY_S)
+        return seen
 
     async def _compare_with_twin(self) -> None:
         """Two ways to one spec: the way so far, and straight; both decided anew at the end."""

@@ -214,8 +214,9 @@ class Lane:
         """A machine that another job just took of is offered again with the next listing."""
         loop = asyncio.get_running_loop()
         end = loop.time() + LISTED_WITHIN_S
-        while (seen := await self.rests("subject")).phase == "Waiting" and loop.time() < end:
-            await asyncio.sleep(EVERY_S)
+        seen = await self.rests("subject")
+        while seen.phase == "Waiting" and loop.time() < end:
+            seen = await self.rests("subject")
         return seen
 
     async def _compare_with_twin(self) -> None:

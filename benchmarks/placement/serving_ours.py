@@ -59,10 +59,13 @@ class Fleet:
     """The tick at which each came to where it stands."""
     fresh: set[int] = field(default_factory=set)
     """Those that do not serve yet."""
+    lost: set[int] = field(default_factory=set)
+    """Those that lost their place at this tick."""
     spares: Spares | None = None
 
     def lose(self, up: set[str]) -> None:
         """What stood in a zone that is down is gone; what moved has arrived."""
+        self.lost = {k for k, zone in self.where.items() if zone not in up}
         self.where = {k: zone for k, zone in self.where.items() if zone in up}
         self.left, self.fresh = {}, set()
 
@@ -74,6 +77,7 @@ class Fleet:
         """The highest numbers are suspended."""
         self.where = {k: zone for k, zone in self.where.items() if k < wanted}
         self.left = {k: zone for k, zone in self.left.items() if k < wanted}
+        self.lost = {k for k in self.lost if k < wanted}
 
     def counts(self) -> Mapping[str, int]:
         """Copies per place, those included that are about to be left."""
@@ -134,6 +138,7 @@ class Planned:
         fleet = self.fleet
         held = [_lease(jobs[k], offers[zone], fleet.began(k)) for k, zone in fleet.where.items()]
         held += [_lease(jobs[k], offers[zone], BEGAN) for k, zone in fleet.left.items()]
+        held += [replace(_lease(jobs[k], offers[FIRM], BEGAN), **_CLOSED) for k in fleet.lost]
         return Snapshot(
             jobs=jobs,
             leases=tuple(held),
@@ -143,6 +148,10 @@ class Planned:
             facts={service.ref.uid: facts},
             past=_past(tuple(state.zones), state.tick),
         )
+
+
+_CLOSED = {"name": "gl-before", "uid": "lease-before", "state": LeaseState.CLOSED}
+"""A lease of before, where it does not matter which."""
 
 
 @lru_cache(maxsize=8)

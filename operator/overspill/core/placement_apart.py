@@ -16,16 +16,14 @@ from overspill.core.offer import Offer
 from overspill.core.placement_case import Case
 from overspill.core.placement_ranking import Ranking
 from overspill.core.placement_search import Fit, Search
-from overspill.core.serving import SHORT_PRICE
 from overspill.core.transition import WANTED_STATES
 from overspill.core.vocabulary import CapacityType
 
 Host = tuple[str, str]
 """(provider, node or region)."""
 
-WORTH = 1 + Decimal(str(SHORT_PRICE))
-"""A place apart may cost so many times the cheapest: what the policy for services pays at most not
-to be short as often as a class allows."""
+WORTH = Decimal("1.3")
+"""A place apart may cost so many times the cheapest."""
 
 
 class Apart:

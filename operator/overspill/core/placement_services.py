@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from itertools import combinations
+from math import exp
 from typing import NamedTuple
 
 from overspill.core.job import Job
@@ -32,17 +34,22 @@ from overspill.core.policy_knowledge import Setting
 from overspill.core.policy_learn import Learner, rounded, seen_enough
 from overspill.core.policy_lifetime import Hazards
 from overspill.core.policy_looks import known_as
-from overspill.core.serving import AHEAD_H, Host, Service, Spread, best
+from overspill.core.serving import Host, Service, Spread, Together, best
 from overspill.core.sla import SlaClass
-from overspill.core.snapshot import Snapshot
+from overspill.core.snapshot import JobFacts, Snapshot
 from overspill.core.statusparts import usd
 from overspill.core.transition import WANTED_STATES
-from overspill.core.vocabulary import CapacityType, Workload
+from overspill.core.vocabulary import CapacityType, LeaseState, Workload
 
 LOOK_H = 0.05
 """A loss is seen and its replacement asked for within so many hours."""
-FIRM_LIFE_H = 0.98 * AHEAD_H
-"""What is expected to last so long of the next `AHEAD_H` hours is not reckoned to be lost."""
+HORIZON_H = 24.0
+"""Lives are not counted beyond."""
+FIRM_LIFE_H = 0.98 * HORIZON_H
+"""What is expected to last so long of the next `HORIZON_H` hours is not reckoned to be lost."""
+UNFORESEEN_PER_H = 0.02
+"""Losses that no past of a place foretells: of what had been up for a day on the tuning split, so
+many were lost in an hour, whatever had been learnt of them."""
 MOST_SPARES = 100
 SURGE = 0.25
 """The part of a service's copies that may change their place at a time: while they do, both are
@@ -128,13 +135,21 @@ class Services:
         """By service: its copies that are changing their place."""
         self._copies: dict[str, set[str]] = defaultdict(set)
         """By service: its copies that have a place."""
+        self._serving: dict[str, set[str]] = defaultdict(set)
+        self._once: dict[str, set[str]] = defaultdict(set)
+        """By service: its copies that serve, and those that had a place before."""
         for lease in snapshot.leases if self._is_ready else ():
             job = self._jobs.get(lease.job.uid)
-            if job is not None and lease.state in WANTED_STATES and _is_served(job):
+            if job is not None and _is_served(job):
                 self._count(job, lease)
 
     def _count(self, job: Job, lease: Lease) -> None:
         service = job.owner_uid or job.ref.uid
+        if lease.state not in WANTED_STATES:
+            self._once[service].add(job.ref.uid)
+            return
+        if lease.state is LeaseState.ACTIVE:
+            self._serving[service].add(job.ref.uid)
         if job.ref.uid in self._copies[service]:
             self._moving[service] += 1
         self._copies[service].add(job.ref.uid)
@@ -197,7 +212,7 @@ class Services:
         held, at_home = Counter(rented), len(self._leases[owner.ref.uid]) - len(rented)
         lives = self._lives(search, [one.spot for one in seen.values()])
         hosts = [_host(h, one.spot, lives, held[h]) for h, one in seen.items()]
-        service = self._asked(owner, search, max(0, owner.replicas - at_home), seen.values())
+        service = self._asked(owner, search, max(0, owner.replicas - at_home), seen)
         if not service.needed:
             return Arrangement({}, 0, "home holds every copy", held, {})
         found = best(hosts, service)
@@ -233,22 +248,42 @@ class Services:
         """How what is held at each place is lost."""
         studied = tuple({id(s.studied): s.studied for s in spots}.values())
         step_h = self._snapshot.past.step / timedelta(hours=1)
-        setting = rounded(Setting(step_h, LOOK_H, 1.0, AHEAD_H, AHEAD_H))
+        setting = rounded(Setting(step_h, LOOK_H, 1.0, HORIZON_H, HORIZON_H))
         known = self._learner.knowledge(studied, gang_of(search), setting)
         return {name: life.up for name, life in known.lives.items()}
 
-    def _asked(self, owner: Job, search: Search, needed: int, seen: Iterable[_Seen]) -> Service:
-        sla, facts = search.case.sla, self._snapshot.facts.get(owner.ref.uid)
-        start = max([LOOK_H, *(one.spot.start for one in seen)])
+    def _asked(
+        self, owner: Job, search: Search, needed: int, seen: Mapping[Rented, _Seen]
+    ) -> Service:
+        sla, facts = search.case.sla, self._snapshot.facts.get(owner.ref.uid) or JobFacts()
+        start = max([LOOK_H, *(one.spot.start for one in seen.values())])
+        is_short = facts.served_h > 0 and self._is_short(owner)
         target = sla.availability_target if sla is not None else None
         return Service(
             needed,
             start_h=start,
             until_next_h=start,
             promised=None if target is None else float(target),
-            elapsed_h=facts.served_h if facts else 0.0,
-            missed_h=facts.missed_h if facts else 0.0,
+            elapsed_h=facts.served_h,
+            # What is missing now is missed until its replacement serves.
+            missed_h=facts.missed_h + (start if is_short else 0.0),
+            together=self._together(search, seen) if target is not None else {},
         )
+
+    def _is_short(self, owner: Job) -> bool:
+        """Whether fewer copies serve than are needed because some lost their place."""
+        serving, once = self._serving[owner.ref.uid], self._once[owner.ref.uid]
+        return len(serving) < owner.replicas and bool(once - serving)
+
+    def _together(self, search: Search, seen: Mapping[Rented, _Seen]) -> Together:
+        """How often hosts that may be taken back were lost at the same look."""
+        gang, found = gang_of(search), {h.label: s.spot for h, s in seen.items() if not h.is_firm}
+        return {
+            frozenset((one, other)): self._learner.lost_together(
+                found[one].studied, found[other].studied, gang
+            )
+            for one, other in combinations(found, 2)
+        }
 
 
 _FIRM = (CapacityType.RESERVED.value, CapacityType.ON_DEMAND.value)
@@ -262,7 +297,7 @@ def _host(host: Rented, one: Spot, lives: Mapping[str, Hazards], held: int) -> H
     """As `core/serving` sees it. Hours, USD per hour of one copy."""
     up = lives[one.place.label]
     age = one.option.age
-    lasts = up.life(age, AHEAD_H)
+    lasts = up.life(age, HORIZON_H)
     is_firm = host.is_firm and lasts >= FIRM_LIFE_H
     span = max(LOOK_H, one.start)
     return Host(
@@ -270,7 +305,7 @@ def _host(host: Rented, one: Spot, lives: Mapping[str, Hazards], held: int) -> H
         one.price,
         is_up=one.option.is_up or held > 0,
         is_reliable=is_firm,
-        loss=0.0 if is_firm else 1.0 - up.survival(age, span),
+        loss=0.0 if is_firm else 1.0 - up.survival(age, span) * exp(-UNFORESEEN_PER_H * span),
         life_h=max(span, lasts),
         held=held,
     )

@@ -30,6 +30,11 @@ LEAST_SEEN = timedelta(hours=6)
 """With less past than this nothing is predicted, and the plain rules decide."""
 
 
+TOGETHER, TOGETHER_WEIGHT = 0.05, 3.0
+"""Of losses, the part that takes another place too, where nothing was seen; and how many losses
+have to be seen for that to count half. Chosen on the tuning split."""
+
+
 @dataclass(frozen=True, slots=True)
 class Studied:
     """One place to learn about."""
@@ -124,6 +129,13 @@ class Learner:
             found = self._known[key] = self._learnt(studied, gang, setting)
         return found
 
+    def lost_together(self, one: Studied, other: Studied, gang: Gang) -> float:
+        """Of the losses of the place that is lost less often, the part that takes both at once."""
+        first, second = (_losses(self._view(s.track, self._hourly), gang) for s in (one, other))
+        fewer = min(len(first), len(second))
+        both = len(first & second) + TOGETHER * TOGETHER_WEIGHT
+        return both / (fewer + TOGETHER_WEIGHT)
+
     def _learnt(self, studied: Sequence[Studied], gang: Gang, setting: Setting) -> Knowledge:
         older = self._lesson(self._older, studied, gang, setting)
         if self._hourly == self._older:
@@ -171,6 +183,13 @@ def _floor(past: Past, every: timedelta) -> int:
 @lru_cache(maxsize=512)
 def _looks(view: _View, gang: Gang) -> tuple[tuple[bool, ...], float]:
     return view.track.looks(view.low, view.high, gang)
+
+
+@lru_cache(maxsize=512)
+def _losses(view: _View, gang: Gang) -> frozenset[int]:
+    """The looks at which the place was gone."""
+    ups, _ = _looks(view, gang)
+    return frozenset(i for i in range(1, len(ups)) if ups[i - 1] and not ups[i])
 
 
 @lru_cache(maxsize=256)

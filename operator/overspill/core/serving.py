@@ -5,15 +5,14 @@ left when hosts are lost, times how long a replacement takes, is worth its price
 over time, so a moment's risk is weighed against what the class still allows, not held to it. The
 more was missed, the dearer it becomes; what is used up is not risked at all. On demand is the
 fallback: it is taken where it is part of the best spread, and when nothing else is up. A place that
-is just as fast to start on and cheaper is not passed over for it. What is ready is kept until its
-replacement is.
+is just as fast to start on and cheaper is not passed over for it.
 
 Pure; docs/placement.md. The benchmark's suite S6 asks this function.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, product
 
 MOST_HOSTS = 6
 """Spreads over more hosts are not looked at: what they add is little and the states are many."""
@@ -27,14 +26,17 @@ SPARES = (1, 2, 3, 5, 8)
 SAFETY = 0.8
 """The part of what the class allows that is planned with; the rest is for what was not foreseen."""
 
-AHEAD_H = 24.0
+DAY_H, WEEK_H = 24.0, 168.0
 """Over which time an availability that was better or worse than promised is evened out."""
 
-RESERVE = 0.3
-"""The part of a loss that is kept back: losses come whole, and a strict promise bears few."""
+RESERVE = 0.1
+"""The part of a loss that is kept back."""
 
-SHORT_PRICE = 0.3
+SHORT_PRICE = 0.2
 """What being short as often as is allowed weighs, as a part of the cheapest spread's cost."""
+
+Together = Mapping[frozenset[str], float]
+"""By pair of hosts: of the losses of the one that is lost less often, the part that takes both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,8 @@ class Host:
     """The chance that it is lost before the next look."""
     life_h: float = 24.0
     """How long it is expected to last."""
-    ready: int = 0
-    """Copies that serve there now."""
     held: int = 0
-    """Copies there in all, those still starting included."""
+    """Copies there now, those still starting included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +68,25 @@ class Service:
     elapsed_h: float = 0.0
     missed_h: float = 0.0
     """Time so far in which there were too few."""
-
-    @property
-    def attained(self) -> float:
-        """Availability so far."""
-        return 1.0 if not self.elapsed_h else 1.0 - self.missed_h / self.elapsed_h
+    together: Together = field(default_factory=dict)
+    """Pairs that are not named are lost independently of each other."""
 
     @property
     def allowed(self) -> float:
         """Expected share of time with too few copies that may be planned with from here on."""
         if self.promised is None:
             return 1.0
-        budget_h = (1.0 - self.promised) * (self.elapsed_h + AHEAD_H) * SAFETY - self.missed_h
-        budget_h -= RESERVE * self.start_h
-        return max(0.0, budget_h / AHEAD_H)
+        ahead_h = self._evened_out_h
+        budget_h = (1.0 - self.promised) * (self.elapsed_h + ahead_h) * SAFETY - self.missed_h
+        budget_h = max(0.0, budget_h - RESERVE * self.start_h)
+        # Losses come whole: with less than one left, each weighs the more.
+        return budget_h / ahead_h * min(1.0, budget_h / self.start_h)
+
+    @property
+    def _evened_out_h(self) -> float:
+        """A promise that does not even bear a loss a day has nothing to catch up with in a week."""
+        is_strict = (1.0 - (self.promised or 0.0)) * DAY_H * SAFETY < self.start_h
+        return DAY_H if is_strict else WEEK_H
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +97,6 @@ class Spread:
     usd_per_hour: float
     short: float
     """Expected share of time with too few copies."""
-
-
-def spread(hosts: Sequence[Host], service: Service) -> Spread:
-    """The best spread, with what is ready until its replacement is."""
-    found = best(hosts, service)
-    return replace(found, copies=_with_ready(found.copies, hosts, service.needed))
 
 
 def best(hosts: Sequence[Host], service: Service) -> Spread:
@@ -152,11 +151,12 @@ def _evenly(names: Sequence[str], total: int) -> dict[str, int]:
     return {name: each + (i < more) for i, name in enumerate(names)}
 
 
-def _judged(copies: Mapping[str, int], hosts: Iterable[Host], service: Service) -> Spread:
+def _judged(copies: Mapping[str, int], hosts: Sequence[Host], service: Service) -> Spread:
     used = [h for h in hosts if copies.get(h.name)]
     usd = sum(_cost(h, copies[h.name], service) for h in used)
     slow = min(1.0, service.start_h / service.until_next_h)
-    return Spread(copies, usd, _shortfall(used, copies, service.needed) * slow)
+    chance = _shortfall(used, copies, service.needed) + _lost_together(used, copies, service)
+    return Spread(copies, usd, min(1.0, chance) * slow)
 
 
 def _cost(host: Host, copies: int, service: Service) -> float:
@@ -173,7 +173,7 @@ def _rate(host: Host, service: Service) -> tuple[float, str]:
 
 
 def _shortfall(used: Sequence[Host], copies: Mapping[str, int], needed: int) -> float:
-    """The chance that too few copies are left at the next look."""
+    """The chance that too few are left at the next look, were each host lost by itself."""
     firm = sum(copies[h.name] for h in used if h.is_reliable)
     risky = [h for h in used if not h.is_reliable]
     short = 0.0
@@ -186,14 +186,13 @@ def _shortfall(used: Sequence[Host], copies: Mapping[str, int], needed: int) -> 
     return short
 
 
-def _with_ready(copies: Mapping[str, int], hosts: Sequence[Host], needed: int) -> Mapping[str, int]:
-    """Ready copies that the spread has no use for stay until enough others are ready."""
-    found = dict(copies)
-    ready = sum(min(h.ready, found.get(h.name, 0)) for h in hosts)
-    spare = [(h.usd_per_hour, h.name, h.ready - found.get(h.name, 0)) for h in hosts]
-    for _, name, more in sorted(s for s in spare if s[2] > 0):
-        kept = min(more, max(0, needed - ready))
-        if kept:
-            found[name] = found.get(name, 0) + kept
-            ready += kept
-    return {name: count for name, count in found.items() if count}
+def _lost_together(used: Sequence[Host], copies: Mapping[str, int], service: Service) -> float:
+    """The chance that what takes two hosts at a time leaves too few."""
+    if not service.together:
+        return 0.0
+    total, chance = sum(copies[h.name] for h in used), 0.0
+    for one, other in combinations([h for h in used if not h.is_reliable], 2):
+        if total - copies[one.name] - copies[other.name] < service.needed:
+            share = service.together.get(frozenset((one.name, other.name)), 0.0)
+            chance += share * min(one.loss, other.loss)
+    return chance

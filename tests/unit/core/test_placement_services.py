@@ -51,12 +51,21 @@ def away(offer: Offer) -> Offer:
 STEADY = past(lambda _step: list(ALL))
 
 
-def now_and_then(steps: int) -> Past:
-    """Spot hosts that are there and away for so many steps of ten minutes, now since one."""
-    return past(lambda step: [FIRM, *(o if (step - 1) // steps % 2 else away(o) for o in ALL[1:])])
+def now_and_then(steps: int, apart: int = 1) -> Past:
+    """Spot hosts that are there and away for so many steps of ten minutes, and are there now.
+
+    Each has periods of its own, so many steps longer than those of the one before.
+    """
+
+    def seen(step: int) -> list[Offer]:
+        spot = enumerate(ALL[1:])
+        return [FIRM, *(o if (step - 1) // (steps + n * apart) % 2 else away(o) for n, o in spot)]
+
+    return past(seen)
 
 
 SEEN = now_and_then(24)
+IN_STEP = now_and_then(24, apart=0)
 NEVER_LONG = now_and_then(2)
 
 
@@ -104,8 +113,25 @@ def test_only_copy_0_speaks_for_the_service() -> None:
 
 
 def test_where_hosts_last_none_is_to_spare() -> None:
-    found = planned(copies(4), *ALL, seen=STEADY)
+    facts = {CHAT.ref.uid: JobFacts(served_h=700.0, spares=0)}
+    found = planned(copies(4), *ALL, seen=STEADY, facts=facts)
     assert (found[0].spares, where(found)) == (0, {"spots/east": 4})
+
+
+def test_hosts_that_were_lost_together_are_no_spares_for_each_other() -> None:
+    assert planned(copies(4), *ALL)[0].spares
+    found = planned(copies(4), *ALL, seen=IN_STEP)
+    assert (found[0].spares, where(found)) == (0, {"cloud/eu": 4})
+
+
+def test_what_is_missing_now_counts_as_missed_until_its_replacement_serves() -> None:
+    """Once a day's allowance is used up by a loss, nothing more is risked for a while."""
+    jobs, facts = copies(4), {CHAT.ref.uid: JobFacts(served_h=30.0, spares=0)}
+    held = [on(job, WEST) for job in jobs[:3]]
+    gone = replace(on(jobs[3], EAST), state=LeaseState.CLOSED)
+    new = planned(jobs, *ALL, leases=tuple(held), facts=facts)
+    again = planned(jobs, *ALL, leases=(*held, gone), facts=facts)
+    assert (where(new)["cloud/eu"], where(again)) == (0, {"cloud/eu": 1})
 
 
 def test_where_spares_cost_more_it_stands_on_what_nobody_takes_back() -> None:

@@ -32,8 +32,11 @@ DAY_H, WEEK_H = 24.0, 168.0
 RESERVE = 0.1
 """The part of a loss that is kept back."""
 
-SHORT_PRICE = 0.2
+SHORT_PRICE = 0.1
 """What being short as often as is allowed weighs, as a part of the cheapest spread's cost."""
+
+FEW_LOSSES = 2.0
+"""Losses come whole: where the class allows fewer than so many more, each weighs the more."""
 
 Together = Mapping[frozenset[str], float]
 """By pair of hosts: of the losses of the one that is lost less often, the part that takes both."""
@@ -74,13 +77,24 @@ class Service:
     @property
     def allowed(self) -> float:
         """Expected share of time with too few copies that may be planned with from here on."""
-        if self.promised is None:
-            return 1.0
-        ahead_h = self._evened_out_h
-        budget_h = (1.0 - self.promised) * (self.elapsed_h + ahead_h) * SAFETY - self.missed_h
-        budget_h = max(0.0, budget_h - RESERVE * self.start_h)
-        # Losses come whole: with less than one left, each weighs the more.
-        return budget_h / ahead_h * min(1.0, budget_h / self.start_h)
+        return 1.0 if self.promised is None else self._budget_h / self._evened_out_h
+
+    @property
+    def weight(self) -> float:
+        """What a share of time with too few copies weighs, as a part of the cheapest spread's cost.
+
+        Something must be allowed.
+        """
+        few = 1.0
+        if self.promised is not None:
+            few = min(1.0, self._budget_h / self.start_h / FEW_LOSSES)
+        return SHORT_PRICE / self.allowed / few
+
+    @property
+    def _budget_h(self) -> float:
+        lost = 1.0 - (self.promised or 0.0)
+        budget_h = lost * (self.elapsed_h + self._evened_out_h) * SAFETY - self.missed_h
+        return max(0.0, budget_h - RESERVE * self.start_h)
 
     @property
     def _evened_out_h(self) -> float:
@@ -101,16 +115,11 @@ class Spread:
 
 def best(hosts: Sequence[Host], service: Service) -> Spread:
     """The spread that costs least with its risk; where nothing may be missed, the safest."""
-    allowed, found = service.allowed, list(_candidates(hosts, service))
-    least = min(c.usd_per_hour for c in found)
-    return min(found, key=lambda c: _worth(c, allowed, least))
-
-
-def _worth(candidate: Spread, allowed: float, least: float) -> tuple[float, float]:
-    if not allowed:
-        return candidate.short, candidate.usd_per_hour
-    risk = SHORT_PRICE * least * candidate.short / allowed
-    return candidate.usd_per_hour + risk, candidate.short
+    found = list(_candidates(hosts, service))
+    if not service.allowed:
+        return min(found, key=lambda c: (c.short, c.usd_per_hour))
+    weight = service.weight * min(c.usd_per_hour for c in found)
+    return min(found, key=lambda c: (c.usd_per_hour + weight * c.short, c.short))
 
 
 def _candidates(hosts: Sequence[Host], service: Service) -> Iterator[Spread]:

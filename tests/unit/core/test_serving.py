@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from overspill.core.serving import Host, Service, Spread, best
+from overspill.core.serving import SHORT_PRICE, Host, Service, Spread, best
 
 FIRM = Host("firm", 3.0, is_reliable=True)
 
@@ -82,9 +82,11 @@ def test_a_strict_promise_is_kept_day_by_day_and_a_loose_one_over_a_week() -> No
     assert replace(strict, missed_h=0.05, elapsed_h=48.0).allowed > 0
 
 
-def test_with_less_than_one_loss_left_each_weighs_the_more() -> None:
-    half, whole = (service(promised=0.999, elapsed_h=h) for h in (12.0, 46.0))
-    assert half.allowed < whole.allowed / 2 < whole.allowed * 36 / 70
+def test_with_few_losses_left_each_weighs_the_more() -> None:
+    few, many = (service(promised=0.999, elapsed_h=h) for h in (12.0, 700.0))
+    assert many.weight * many.allowed == pytest.approx(SHORT_PRICE)
+    assert few.weight * few.allowed > 4 * SHORT_PRICE
+    assert service().weight == SHORT_PRICE
 
 
 def test_what_is_lost_together_is_no_spare_for_each_other() -> None:

@@ -8,7 +8,7 @@ over rented hosts: a region of a market is one, what nobody takes back there is 
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import combinations
@@ -34,7 +34,7 @@ from overspill.core.policy_knowledge import Setting
 from overspill.core.policy_learn import Learner, rounded, seen_enough
 from overspill.core.policy_lifetime import Hazards
 from overspill.core.policy_looks import known_as
-from overspill.core.serving import Host, Service, Spread, Together, best
+from overspill.core.serving import Host, Service, Spread, Together, best, cheapest
 from overspill.core.sla import SlaClass
 from overspill.core.snapshot import JobFacts, Snapshot
 from overspill.core.statusparts import usd
@@ -212,9 +212,22 @@ class Services:
         held, at_home = Counter(rented), len(self._leases[owner.ref.uid]) - len(rented)
         lives = self._lives(search, [one.spot for one in seen.values()])
         hosts = [_host(h, one.spot, lives, held[h]) for h, one in seen.items()]
-        service = self._asked(owner, search, max(0, owner.replicas - at_home), seen)
+        service = self._asked(owner, search, max(0, owner.replicas - at_home), seen.values())
         if not service.needed:
             return Arrangement({}, 0, "home holds every copy", held, {})
+        if service.promised is not None:
+            spots = {h.label: one.spot for h, one in seen.items()}
+            looked_at = {h.name: spots[h.name] for h in cheapest(hosts, service)}
+            service = replace(service, together=self._together(search, looked_at))
+        return self._arrangement(hosts, service, seen, held)
+
+    def _arrangement(
+        self,
+        hosts: Sequence[Host],
+        service: Service,
+        seen: Mapping[Rented, _Seen],
+        held: Counter[Rented],
+    ) -> Arrangement:
         found = best(hosts, service)
         names = {h.label: h for h in seen}
         targets = {names[name]: count for name, count in found.copies.items()}
@@ -252,11 +265,9 @@ class Services:
         known = self._learner.knowledge(studied, gang_of(search), setting)
         return {name: life.up for name, life in known.lives.items()}
 
-    def _asked(
-        self, owner: Job, search: Search, needed: int, seen: Mapping[Rented, _Seen]
-    ) -> Service:
+    def _asked(self, owner: Job, search: Search, needed: int, seen: Iterable[_Seen]) -> Service:
         sla, facts = search.case.sla, self._snapshot.facts.get(owner.ref.uid) or JobFacts()
-        start = max([LOOK_H, *(one.spot.start for one in seen.values())])
+        start = max([LOOK_H, *(one.spot.start for one in seen)])
         is_short = facts.served_h > 0 and self._is_short(owner)
         target = sla.availability_target if sla is not None else None
         return Service(
@@ -267,7 +278,6 @@ class Services:
             elapsed_h=facts.served_h,
             # What is missing now is missed until its replacement serves.
             missed_h=facts.missed_h + (start if is_short else 0.0),
-            together=self._together(search, seen) if target is not None else {},
         )
 
     def _is_short(self, owner: Job) -> bool:
@@ -275,14 +285,14 @@ class Services:
         serving, once = self._serving[owner.ref.uid], self._once[owner.ref.uid]
         return len(serving) < owner.replicas and bool(once - serving)
 
-    def _together(self, search: Search, seen: Mapping[Rented, _Seen]) -> Together:
-        """How often hosts that may be taken back were lost at the same look."""
-        gang, found = gang_of(search), {h.label: s.spot for h, s in seen.items() if not h.is_firm}
+    def _together(self, search: Search, hosts: Mapping[str, Spot]) -> Together:
+        """How often these hosts were lost at the same look."""
+        gang = gang_of(search)
         return {
             frozenset((one, other)): self._learner.lost_together(
-                found[one].studied, found[other].studied, gang
+                hosts[one].studied, hosts[other].studied, gang
             )
-            for one, other in combinations(found, 2)
+            for one, other in combinations(hosts, 2)
         }
 
 

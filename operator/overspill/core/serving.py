@@ -124,10 +124,9 @@ def best(hosts: Sequence[Host], service: Service) -> Spread:
 
 def _candidates(hosts: Sequence[Host], service: Service) -> Iterator[Spread]:
     """Nearly equal spreads over the best hosts, for every number of losses they should bear."""
-    up = [h for h in hosts if h.is_up]
-    reliable = min((h for h in up if h.is_reliable), key=lambda h: h.usd_per_hour, default=None)
-    cheap = sorted((h for h in up if not h.is_reliable), key=lambda h: _rate(h, service))
-    cheap = cheap[:MOST_HOSTS]
+    firm_ones = (h for h in hosts if h.is_up and h.is_reliable)
+    reliable = min(firm_ones, key=lambda h: h.usd_per_hour, default=None)
+    cheap = cheapest(hosts, service)
     shares = SHARES if reliable is not None and cheap else (1.0 if reliable else 0.0,)
     for share in shares:
         firm = round(share * service.needed)
@@ -135,6 +134,12 @@ def _candidates(hosts: Sequence[Host], service: Service) -> Iterator[Spread]:
             if reliable is not None and firm:
                 copies[reliable.name] = firm
             yield _judged(copies, hosts, service)
+
+
+def cheapest(hosts: Sequence[Host], service: Service) -> Sequence[Host]:
+    """Those that may be lost and are looked at, the cheapest first."""
+    up = (h for h in hosts if h.is_up and not h.is_reliable)
+    return sorted(up, key=lambda h: _rate(h, service))[:MOST_HOSTS]
 
 
 def _over(cheap: Sequence[Host], needed: int) -> Iterator[dict[str, int]]:

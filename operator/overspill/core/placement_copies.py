@@ -19,11 +19,12 @@ from overspill.core.placement_apart import (
     first_fit,
     is_beside,
 )
+from overspill.core.placement_arrangement import Arrangement
 from overspill.core.placement_case import Case
 from overspill.core.placement_policy import Advisor
 from overspill.core.placement_ranking import Ranking
 from overspill.core.placement_search import Search
-from overspill.core.placement_services import Arrangement, Services
+from overspill.core.placement_services import Services
 from overspill.core.placement_taking import Taker
 from overspill.core.reasons import Reason
 from overspill.core.snapshot import Snapshot

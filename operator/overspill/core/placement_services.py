@@ -7,19 +7,18 @@ over rented hosts: a region of a market is one, what nobody takes back there is 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import combinations
 from math import exp
-from typing import NamedTuple
 
 from overspill.core.job import Job
 from overspill.core.lease import Lease
 from overspill.core.placement_apart import hosts_of
+from overspill.core.placement_arrangement import Arrangement, Rented
 from overspill.core.placement_candidate import Candidate
-from overspill.core.placement_moves import allowance_to_move
 from overspill.core.placement_options import (
     AWAY,
     Ground,
@@ -54,64 +53,6 @@ MOST_SPARES = 100
 SURGE = 0.25
 """The part of a service's copies that may change their place at a time: while they do, both are
 paid. As a Deployment's."""
-
-
-class Rented(NamedTuple):
-    """One host of a market: what fails together there, firm or not."""
-
-    provider: str
-    region: str
-    is_firm: bool
-
-    @property
-    def label(self) -> str:
-        """For a person."""
-        return f"{self.provider}/{self.region}" + (" on demand" if self.is_firm else "")
-
-
-@dataclass(slots=True)
-class Arrangement:
-    """Where the copies of one service should stand; `held` follows what this plan places."""
-
-    targets: Mapping[Rented, int]
-    spares: int
-    told: str
-    held: Counter[Rented]
-    places: Mapping[Rented, Sequence[Candidate]]
-    """Best first."""
-
-    def open(self) -> Iterator[tuple[Rented, Candidate]]:
-        """Places on hosts that should have more copies than they have, the cheapest first."""
-        hosts = [h for h, count in self.targets.items() if count > self.held[h]]
-        hosts.sort(key=lambda h: (self.places[h][0].price, h) if self.places.get(h) else (0, h))
-        return ((host, place) for host in hosts for place in self.places.get(host, ()))
-
-    @property
-    def is_full(self) -> bool:
-        """Whether every host has the copies that it should have."""
-        return all(self.held[host] >= count for host, count in self.targets.items())
-
-    def take(self, search: Search) -> Fit | None:
-        """The best place that a copy can have now."""
-        for host, candidate in self.open():
-            fit = search.attempt(candidate)
-            if isinstance(fit, Fit):
-                self.held[host] += 1
-                return fit
-        return None
-
-    def move(self, search: Search, lease: Lease, here: Rented, limit: Decimal) -> Fit | None:
-        """The place that a copy on a host with too many should have, at `limit` USD/h at most."""
-        if self.held[here] <= self.targets.get(here, 0):
-            return None
-        for host, candidate in self.open():
-            search.allowance = allowance_to_move(search.case, lease, candidate)
-            fit = search.attempt(candidate) if candidate.price <= limit else None
-            if isinstance(fit, Fit):
-                self.held[host] += 1
-                self.held[here] -= 1
-                return fit
-        return None
 
 
 @dataclass(slots=True)

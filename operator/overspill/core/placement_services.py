@@ -78,7 +78,7 @@ class Services:
         """By service: its copies that have a place."""
         self._serving: dict[str, set[str]] = defaultdict(set)
         self._once: dict[str, set[str]] = defaultdict(set)
-        """By service: its copies that serve, and those that had a place before."""
+        """By service: its copies that serve, and those that served before."""
         for lease in snapshot.leases if self._is_ready else ():
             job = self._jobs.get(lease.job.uid)
             if job is not None and _is_served(job):
@@ -87,7 +87,8 @@ class Services:
     def _count(self, job: Job, lease: Lease) -> None:
         service = job.owner_uid or job.ref.uid
         if lease.state not in WANTED_STATES:
-            self._once[service].add(job.ref.uid)
+            if lease.active_since is not None:
+                self._once[service].add(job.ref.uid)
             return
         if lease.state is LeaseState.ACTIVE:
             self._serving[service].add(job.ref.uid)

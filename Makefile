@@ -34,7 +34,7 @@ bench-soak: venv ## 5,000 GPUJobs, 500 nodes that come and go, 200 leases, half 
 	@$(PY) -m benchmarks.soak
 
 .PHONY: bench-placement
-bench-placement: venv ## Placement against published policies and the optimum, about an hour (ARGS="--size 96": more jobs)
+bench-placement: venv ## Placement against published policies and the optimum, about 20 minutes (ARGS="--size 96": more jobs)
 	@$(PY) -m benchmarks.placement $(ARGS)
 
 .PHONY: bench-offers

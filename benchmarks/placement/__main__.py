@@ -5,8 +5,8 @@ S4 to S6 have command lines of their own behind their names: `packing`, `fleet`,
 Prints a table per suite and one of all at the end. Every case is kept at once in a file under
 `dist/`, with the version of the code that made it, so that a stopped run goes on where it stopped.
 Ends with 0 only when ours missed no deadline and broke no promise, the fleet cost less than with
-its rivals, and the published windows are reproduced. The default sizes are made for half an hour on two
-idle cores.
+its rivals, and the published windows are reproduced. The default sizes are made for half an hour
+on two idle cores.
 """
 
 from __future__ import annotations

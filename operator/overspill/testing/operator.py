@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import URLError
+
+from overspill.testing.bed.ports import PortClaims
 
 FAST: Mapping[str, str] = {
     "OVERSPILL_POLL_PERIOD_S": "1",
@@ -42,11 +43,16 @@ FAST: Mapping[str, str] = {
 """The protocol's intervals, compressed alike, for a market on this machine."""
 
 
-def free_port(address: str = "127.0.0.1") -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
+_CLAIMS = PortClaims()
+
+
+def free_port() -> int:
+    """A port that is free on every address, and no other test's as long as this process lives.
+
+    Not one of the kernel's choice: any connection that goes out may take that before the operator
+    does.
+    """
+    return _CLAIMS.claim("0.0.0.0")  # noqa: S104  (asked of, not listened on)
 
 
 @dataclass

@@ -4,12 +4,14 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from overspill.core.errors import OfferRejected
 from overspill.core.vocabulary import InterconnectClass, Phase
+from overspill.providers import in_cluster_observe
 from overspill.providers.in_cluster_child import child_job, gang_service
 from overspill.testing.bed import Bed, KubectlError
 from overspill.testing.home_bed import HomeBed, home_on
@@ -273,6 +275,23 @@ async def test_an_evicted_pod_is_a_loss_of_the_place_not_a_failure(
     await home.verbs.patch(f"{pods}/{name}/status", {"status": {"phase": "Failed"}})
 
     assert (await home.reaches(handle, Phase.LOST)).reason == "PodReplaced"
+
+
+async def test_a_pod_that_its_node_does_not_end_is_a_lost_place_and_closes(
+    bed: Bed, namespace: str, home: HomeBed, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a hung kubelet: kwok waits for the finalizer, the Job controller for the end."""
+    monkeypatch.setattr(in_cluster_observe, "STUCK_AFTER", timedelta(seconds=2))
+    node = await nodes.add()
+    handle = (await home.provider.open(await home.request(namespace, node, work()))).handle
+    await home.reaches(handle, Phase.RUNNING)
+
+    await kubectl(bed, "delete", "pods", "--all", "-n", namespace, "--wait=false")
+    await home.reaches(handle, Phase.TERMINATING)
+    assert (await home.reaches(handle, Phase.LOST)).reason == "PodStuck"
+
+    await home.provider.close(handle)
+    await home.is_gone(handle)
 
 
 async def test_a_gang_runs_as_one_and_its_service_goes_with_it(
